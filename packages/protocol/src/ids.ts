@@ -1,0 +1,69 @@
+/**
+ * Branded identifiers and their parsers. Nothing from outside is used as an id before it went through one of these.
+ */
+import { customAlphabet } from "nanoid";
+import * as v from "valibot";
+
+/** Lower-case letters and digits without the look-alikes i, l, o and u (Crockford's base 32). */
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+const idLength = 12;
+const generate = customAlphabet(alphabet, idLength);
+const idPattern = new RegExp(`^[${alphabet}]{${String(idLength)}}$`);
+
+/** A fan-out job, and with a host's name beside it one of its jobs: on its host a job carries its fan-out job's id. */
+export type JobId = v.InferOutput<typeof JobId>;
+export const JobId = v.pipe(
+  v.string(),
+  v.regex(idPattern, "is not a job id (12 characters of 0-9 a-z)"),
+  v.brand("JobId"),
+);
+
+/** A host's identity, fixed at enrolment and written into its certificate. Names may be reused, ids never are. */
+export type HostId = v.InferOutput<typeof HostId>;
+export const HostId = v.pipe(v.string(), v.regex(idPattern, "is not a host id"), v.brand("HostId"));
+
+/** An operator's identity, written into its certificate. */
+export type OperatorId = v.InferOutput<typeof OperatorId>;
+export const OperatorId = v.pipe(
+  v.string(),
+  v.regex(idPattern, "is not an operator id"),
+  v.brand("OperatorId"),
+);
+
+/** What a host is called: 1 to 63 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit. */
+export type HostName = v.InferOutput<typeof HostName>;
+export const HostName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    "is not a host name (1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit)",
+  ),
+  v.brand("HostName"),
+);
+
+/** The key of a label. */
+export type LabelKey = v.InferOutput<typeof LabelKey>;
+export const LabelKey = v.pipe(
+  v.string(),
+  v.regex(/^[a-z][a-z0-9._/-]{0,62}$/, "is not a label key (a-z 0-9 . _ / -)"),
+);
+
+/** A host's labels: at most 64, each value at most 256 characters. */
+export type Labels = v.InferOutput<typeof Labels>;
+export const Labels = v.pipe(
+  v.record(LabelKey, v.pipe(v.string(), v.maxLength(256))),
+  v.check((labels) => Object.keys(labels).length <= 64, "has more than 64 labels"),
+);
+
+/** Makes a job id. The caller of a request makes it, so that asking twice starts one job. 60 random bits. */
+export function newJobId(): JobId {
+  return v.parse(JobId, generate());
+}
+
+export function newHostId(): HostId {
+  return v.parse(HostId, generate());
+}
+
+export function newOperatorId(): OperatorId {
+  return v.parse(OperatorId, generate());
+}

@@ -1,0 +1,25 @@
+/** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./memory`. */
+export { systemClock, type Clock } from "./clock.ts";
+export { decode, encode } from "./codec.ts";
+export { ErrorCode, OutpostError, WireError, type OutpostErrorOptions } from "./errors.ts";
+export { FrameType, type Frame } from "./frame.ts";
+export * from "./ids.ts";
+export * as limits from "./limits.ts";
+export * from "./messages/enrolment.ts";
+export * from "./messages/hello.ts";
+export * from "./messages/host.ts";
+export * from "./messages/job.ts";
+export * from "./messages/stream.ts";
+export * from "./methods.ts";
+export {
+  packRequest,
+  Peer,
+  type Call,
+  type Handlers,
+  type PackedRequest,
+  type PeerOptions,
+  type RequestOptions,
+} from "./peer.ts";
+export type { MessageSocket, SocketEvents } from "./socket.ts";
+export { IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
+export { commonVersion, supportedVersions, type VersionRange } from "./version.ts";

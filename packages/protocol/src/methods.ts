@@ -1,0 +1,146 @@
+/**
+ * Which side answers which method, with the schemas of params, result and events, and the version that brought it.
+ * Handlers and callers are typed from here: a message that is not here does not compile.
+ *
+ * `result: null` marks a notification: nothing comes back. `events` are notifications that belong to a request while
+ * it is open: they go from the side that answers to the side that asked, and carry the request's id in `request`.
+ */
+import * as v from "valibot";
+import * as enrolment from "./messages/enrolment.ts";
+import * as hello from "./messages/hello.ts";
+import * as host from "./messages/host.ts";
+import * as job from "./messages/job.ts";
+import * as stream from "./messages/stream.ts";
+
+type Schema = v.GenericSchema;
+
+export interface MethodDefinition {
+  /** The protocol version that introduced it. */
+  readonly since: number;
+  readonly params: Schema;
+  readonly result: Schema | null;
+  readonly events?: { readonly [event: string]: Schema };
+}
+
+export interface MethodMap {
+  readonly [method: string]: MethodDefinition;
+}
+
+export type Params<M extends MethodMap, K extends keyof M> = v.InferOutput<M[K]["params"]>;
+export type Result<M extends MethodMap, K extends keyof M> = M[K]["result"] extends Schema
+  ? v.InferOutput<M[K]["result"]>
+  : void;
+/** Every event of a method as `{event, params}`. */
+export type EventOf<M extends MethodMap, K extends keyof M> = M[K]["events"] extends {
+  readonly [event: string]: Schema;
+}
+  ? {
+      [E in keyof M[K]["events"] & string]: { event: E; params: v.InferOutput<M[K]["events"][E]> };
+    }[keyof M[K]["events"] & string]
+  : never;
+/** The methods that answer. */
+export type RequestMethod<M extends MethodMap> = {
+  [K in keyof M & string]: M[K]["result"] extends null ? never : K;
+}[keyof M & string];
+/** The methods that do not. */
+export type NotificationMethod<M extends MethodMap> = {
+  [K in keyof M & string]: M[K]["result"] extends null ? K : never;
+}[keyof M & string];
+
+const Nothing = v.object({});
+
+/** What both sides answer on every connection. */
+const common = {
+  /** Answers at once; shows that the other side is there. */
+  ping: { since: 1, params: Nothing, result: Nothing },
+} as const satisfies MethodMap;
+
+/** What an agent answers to the controller. */
+export const agentMethods = {
+  ...common,
+  /** Starts a job, unless a job of that id was started before: then it says how that one stands. */
+  "job.start": { since: 1, params: job.JobStartParams, result: job.JobStartResult },
+  /** Reads a job's output from given offsets, following it while it runs if asked. */
+  "job.read": {
+    since: 1,
+    params: job.JobReadParams,
+    result: job.JobReadResult,
+    events: { "read.opened": stream.StreamOpened, "read.gap": job.ReadGap },
+  },
+  /** The bytes below these offsets are safe elsewhere; the host may forget them. */
+  "job.acknowledge": { since: 1, params: job.JobAcknowledgeParams, result: Nothing },
+  "job.status": { since: 1, params: job.JobStatusParams, result: job.JobStatusResult },
+  "job.stop": { since: 1, params: job.JobStopParams, result: job.JobStopResult },
+  "job.remove": { since: 1, params: job.JobRemoveParams, result: Nothing },
+  /** Sends a job's standard input on a stream of the caller's; the answer comes when all of it is stored on the host. */
+  "job.input": {
+    since: 1,
+    params: job.JobInputParams,
+    result: job.JobInputResult,
+    events: { "input.ready": stream.InputReady },
+  },
+  goodbye: { since: 1, params: hello.Goodbye, result: null },
+} as const satisfies MethodMap;
+
+/** What the controller answers to an agent. */
+export const controllerAgentMethods = {
+  ...common,
+  hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
+  /** What the host holds, page by page, right after hello. */
+  inventory: { since: 1, params: job.InventoryParams, result: Nothing },
+  "job.changed": { since: 1, params: job.JobChanged, result: null },
+} as const satisfies MethodMap;
+
+/** What the controller answers to a host that has no certificate yet. */
+export const controllerEnrolmentMethods = {
+  ...common,
+  hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
+  enrol: { since: 1, params: enrolment.EnrolParams, result: enrolment.EnrolResult },
+} as const satisfies MethodMap;
+
+/** What the controller answers to an operator. */
+export const controllerOperatorMethods = {
+  ...common,
+  hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
+  "host.list": {
+    since: 1,
+    /** A target expression; default all hosts. */
+    params: v.object({ targets: v.optional(v.string()) }),
+    result: v.object({ hosts: v.array(host.HostInfo) }),
+  },
+  "token.create": { since: 1, params: enrolment.TokenCreateParams, result: enrolment.TokenCreateResult },
+  "fanout.start": { since: 1, params: job.FanOutStartParams, result: job.FanOutStartResult },
+  /** Sends the standard input of all the fan-out job's jobs; stored at the controller, then sent on to each host. */
+  "fanout.input": {
+    since: 1,
+    params: job.JobInputParams,
+    result: job.JobInputResult,
+    events: { "input.ready": stream.InputReady },
+  },
+  "fanout.receive": {
+    since: 1,
+    params: job.FanOutReceiveParams,
+    result: job.FanOutReceiveResult,
+    events: {
+      "receive.opened": job.FanOutStreamOpened,
+      "receive.gap": job.FanOutGap,
+      "receive.changed": job.FanOutChanged,
+      "receive.done": job.FanOutDone,
+    },
+  },
+  "fanout.acknowledge": { since: 1, params: job.FanOutAcknowledgeParams, result: Nothing },
+  "fanout.list": { since: 1, params: job.FanOutListParams, result: job.FanOutListResult },
+  "fanout.show": { since: 1, params: job.FanOutShowParams, result: job.FanOutShowResult },
+  "fanout.wait": { since: 1, params: job.FanOutWaitParams, result: job.FanOutWaitResult },
+  "fanout.stop": { since: 1, params: job.FanOutStopParams, result: job.FanOutStopResult },
+  "fanout.remove": { since: 1, params: job.FanOutRemoveParams, result: job.FanOutRemoveResult },
+} as const satisfies MethodMap;
+
+/** What an operator's client answers to the controller. */
+export const operatorMethods = {
+  ...common,
+  goodbye: { since: 1, params: hello.Goodbye, result: null },
+} as const satisfies MethodMap;
+
+/** What a host that enrols answers to the controller. */
+export const enrolmentMethods = { ...common } as const satisfies MethodMap;

@@ -1,0 +1,28 @@
+/** The contract of a message socket: what a `Peer` needs of a connection. */
+
+/**
+ * An ordered, reliable, bidirectional pipe of binary messages that keeps their boundaries.
+ *
+ * A socket delivers nothing before `start`. After `start` it calls `message` for each message in order, and `closed`
+ * exactly once, last. `closed` MUST come for every socket that was started, whoever ended it.
+ */
+export interface MessageSocket {
+  /** Begins delivery. Called once. */
+  start(events: SocketEvents): void;
+  /** Queues a message. After the socket has ended it is dropped silently: `closed` says so. */
+  send(message: Uint8Array): void;
+  /** Bytes queued and not yet handed to the kernel. */
+  readonly bufferedBytes: number;
+  /** Ends gracefully: what is queued is sent first. `reason` (at most 120 bytes are kept) reaches the other side. */
+  close(reason: string): void;
+  /** Ends now; what is queued is lost. */
+  abort(): void;
+}
+
+export interface SocketEvents {
+  message(bytes: Uint8Array): void;
+  /** The queue has shrunk; `bufferedBytes` says to what. */
+  drained(): void;
+  /** The socket has ended. `reason` is a sentence, and the other side's when it gave one. */
+  closed(reason: string): void;
+}

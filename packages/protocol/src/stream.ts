@@ -1,0 +1,221 @@
+/**
+ * One direction of bytes on a connection, with credit.
+ *
+ * The sender numbers the stream and announces it in a message of its own (`StreamOpened`, `JobInputParams`, …) that
+ * also fixes the first offset. From then on the receiver's credit, an absolute offset, says how far may be sent.
+ *
+ *     OutgoingStream   open ──▶ ended           end(): after the last chunk
+ *                        └────▶ ended (error)   end(error), or the connection closed
+ *     IncomingStream   open ──▶ ended           the other side's end
+ *                        ├────▶ ended (error)   the same with an error, or the connection closed
+ *                        └────▶ ignored         ignore(): what still comes is dropped
+ */
+import { ErrorCode, OutpostError } from "./errors.ts";
+import { maxChunkBytes } from "./limits.ts";
+
+/** What a stream needs of its connection. */
+export interface StreamLink {
+  sendChunk(stream: number, offset: number, bytes: Uint8Array): void;
+  sendCredit(stream: number, upTo: number): void;
+  sendEnd(stream: number, error: OutpostError | undefined): void;
+  /** Resolves when the socket's queue is below its high-water mark; rejects when the connection closes. */
+  writable(): Promise<void>;
+}
+
+/** Receives what happens to an `IncomingStream`. Called synchronously, in order, `end` exactly once and last. */
+export interface StreamReceiver {
+  chunk(offset: number, bytes: Uint8Array): void;
+  end(error: OutpostError | undefined): void;
+}
+
+export class OutgoingStream {
+  readonly number: number;
+  readonly #link: StreamLink;
+  #offset = 0;
+  #credit = 0;
+  #ended: OutpostError | true | undefined;
+  #wake: (() => void) | undefined;
+  #onCredit: ((upTo: number) => void) | undefined;
+
+  constructor(number: number, link: StreamLink) {
+    this.number = number;
+    this.#link = link;
+  }
+
+  /** Fixes where the stream begins and how far the receiver's window reaches at first. Call it once, before `send`. */
+  begin(offset: number, windowBytes: number): void {
+    this.#offset = offset;
+    this.#credited(offset + windowBytes);
+  }
+
+  /** The offset of the next byte. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** How many bytes may be sent now. */
+  get sendable(): number {
+    return Math.max(0, this.#credit - this.#offset);
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** Calls back at each credit from the receiver; for relays, which pass credit on instead of waiting for it. */
+  onCredit(listener: (upTo: number) => void): void {
+    this.#onCredit = listener;
+  }
+
+  /**
+   * Waits until something may be sent, and returns how many bytes.
+   * @throws OutpostError when the stream has ended or the connection closed; the signal's reason when it aborts
+   */
+  async ready(signal?: AbortSignal): Promise<number> {
+    for (;;) {
+      signal?.throwIfAborted();
+      this.#throwIfEnded();
+      await this.#link.writable();
+      this.#throwIfEnded();
+      if (this.sendable > 0) return this.sendable;
+      await this.#woken(signal);
+    }
+  }
+
+  /**
+   * Sends bytes at the current offset, in as many chunks as they need.
+   * @throws OutpostError `internal` when they exceed the credit: a sender MUST ask first
+   */
+  send(bytes: Uint8Array): void {
+    this.#throwIfEnded();
+    if (bytes.byteLength > this.sendable) {
+      throw new OutpostError(ErrorCode.internal, `stream ${String(this.number)}: sending beyond the credit`);
+    }
+    for (let at = 0; at < bytes.byteLength; at += maxChunkBytes) {
+      const piece = bytes.subarray(at, at + maxChunkBytes);
+      this.#link.sendChunk(this.number, this.#offset, piece);
+      this.#offset += piece.byteLength;
+    }
+  }
+
+  /** Leaves out the bytes up to `offset`. The gap MUST have been announced before. */
+  skipTo(offset: number): void {
+    this.#offset = Math.max(this.#offset, offset);
+  }
+
+  /** Ends the stream, with an error if it did not end as it should. Ending twice does nothing. */
+  end(error?: OutpostError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error ?? true;
+    this.#link.sendEnd(this.number, error);
+    this.#wake?.();
+  }
+
+  /** The connection is gone. For the `Peer`. */
+  disconnected(error: OutpostError): void {
+    this.#ended ??= error;
+    this.#wake?.();
+  }
+
+  /** The receiver's credit. For the `Peer`. Credit never shrinks; a lower one is ignored. */
+  credited(upTo: number): void {
+    if (this.#ended !== undefined || upTo <= this.#credit) return;
+    this.#credited(upTo);
+  }
+
+  #credited(upTo: number): void {
+    this.#credit = upTo;
+    this.#wake?.();
+    this.#onCredit?.(upTo);
+  }
+
+  #throwIfEnded(): void {
+    if (this.#ended instanceof OutpostError) throw this.#ended;
+    if (this.#ended === true) throw new OutpostError(ErrorCode.internal, "the stream has ended");
+  }
+
+  #woken(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal?.removeEventListener("abort", done);
+        this.#wake = undefined;
+        resolve();
+      };
+      signal?.addEventListener("abort", done);
+      this.#wake = done;
+    });
+  }
+}
+
+export class IncomingStream {
+  readonly number: number;
+  readonly #link: StreamLink;
+  readonly #receiver: StreamReceiver;
+  #offset: number;
+  #credit: number;
+  #state: "open" | "ended" | "ignored" = "open";
+
+  constructor(
+    number: number,
+    link: StreamLink,
+    start: { offset: number; window: number },
+    receiver: StreamReceiver,
+  ) {
+    this.number = number;
+    this.#link = link;
+    this.#offset = start.offset;
+    this.#credit = start.offset + start.window;
+    this.#receiver = receiver;
+  }
+
+  /** The offset of the next byte to come. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Lets the sender send bytes below `upTo`. Credit never shrinks; a lower one does nothing. */
+  grant(upTo: number): void {
+    if (this.#state !== "open" || upTo <= this.#credit) return;
+    this.#credit = upTo;
+    this.#link.sendCredit(this.number, upTo);
+  }
+
+  /** An announced gap: the next chunk comes at `offset`. */
+  skipTo(offset: number): void {
+    this.#offset = Math.max(this.#offset, offset);
+    this.#credit = Math.max(this.#credit, this.#offset);
+  }
+
+  /** The receiver wants no more; what is still on its way is dropped. Tell the sender by cancelling the request. */
+  ignore(): void {
+    if (this.#state === "open") this.#state = "ignored";
+  }
+
+  /** For the `Peer`. @throws OutpostError `protocol_error` at the wrong offset or beyond the credit */
+  arrived(offset: number, bytes: Uint8Array): void {
+    if (this.#state === "ignored") return;
+    if (this.#state === "ended")
+      throw new OutpostError(ErrorCode.protocolError, "a chunk came after the end of its stream");
+    if (offset !== this.#offset) {
+      throw new OutpostError(
+        ErrorCode.protocolError,
+        `stream ${String(this.number)}: a chunk at offset ${String(offset)}, where ${String(this.#offset)} was due`,
+      );
+    }
+    if (offset + bytes.byteLength > this.#credit) {
+      throw new OutpostError(
+        ErrorCode.protocolError,
+        `stream ${String(this.number)}: sent beyond the credit`,
+      );
+    }
+    this.#offset += bytes.byteLength;
+    this.#receiver.chunk(offset, bytes);
+  }
+
+  /** For the `Peer`: the other side's end, or the connection's. */
+  finished(error: OutpostError | undefined): void {
+    const wasOpen = this.#state === "open";
+    this.#state = "ended";
+    if (wasOpen) this.#receiver.end(error);
+  }
+}

@@ -1,0 +1,15 @@
+/** Protocol versions. A version is added here together with the change that needs it. */
+
+/** The versions that this software speaks; `hello` names them, and both sides use the highest they share. */
+export const supportedVersions = { min: 1, max: 1 } as const;
+
+export interface VersionRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The highest version that both ranges hold, or `undefined` when they do not meet. */
+export function commonVersion(ours: VersionRange, theirs: VersionRange): number | undefined {
+  const version = Math.min(ours.max, theirs.max);
+  return version >= Math.max(ours.min, theirs.min) ? version : undefined;
+}
