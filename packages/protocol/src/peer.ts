@@ -132,7 +132,7 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
           )
         : () => {};
     this.#heartbeat = new Heartbeat(this.#clock, {
-      probe: () => this.#request("ping", {}, {}).catch(() => {}),
+      probe: () => void this.#request("ping", {}, {}).catch(() => {}),
       dead: () => this.abort(new OutpostError(ErrorCode.disconnected, "the other side went silent")),
     });
     this.#link = {
