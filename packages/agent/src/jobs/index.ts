@@ -1,0 +1,2 @@
+export { Jobs, type InputSpool, type JobsOptions, type ReadSink } from "./jobs.ts";
+export { defaultJobSettings, type JobSettings } from "./settings.ts";
