@@ -1,9 +1,10 @@
 /**
- * Tells whether the other side is still there. A peer is dead only when it is silent *and* we were awake to hear it:
- * time in which this process did not run (a suspended laptop, SIGSTOP, a blocked event loop) does not count.
+ * Tells whether the other side is still there and still reads. A peer is dead only when it is silent *and* we were
+ * awake to hear it: time in which this process did not run (a suspended laptop, SIGSTOP, a blocked event loop) does
+ * not count, neither for its silence nor for our unsent bytes.
  */
 import type { Clock } from "./clock.ts";
-import { heartbeatIntervalMs, heartbeatTimeoutMs } from "./limits.ts";
+import { heartbeatIntervalMs, heartbeatTimeoutMs, writeDeadlineMs } from "./limits.ts";
 
 const tickMs = 2_500;
 
@@ -12,12 +13,18 @@ export interface HeartbeatEvents {
   probe(): void;
   /** Nothing was heard for too long. Called once; the heartbeat has stopped. */
   dead(): void;
+  /** Whether bytes wait to be sent. */
+  hasUnsent(): boolean;
+  /** Bytes waited for too long while none could be sent. Called once; the heartbeat has stopped. */
+  stuck(): void;
 }
 
 export class Heartbeat {
   readonly #clock: Clock;
   readonly #events: HeartbeatEvents;
   #silentMs = 0;
+  #stuckMs = 0;
+  #stopped = false;
   #lastTickMs: number;
   #cancel: () => void;
 
@@ -33,20 +40,31 @@ export class Heartbeat {
     this.#silentMs = 0;
   }
 
+  /** Something of what waited was sent. */
+  sent(): void {
+    this.#stuckMs = 0;
+  }
+
   stop(): void {
+    this.#stopped = true;
     this.#cancel();
   }
 
   #tick(): void {
     const now = this.#clock.monotonicMs();
     // A tick that comes late was slept through; what the other side sent meanwhile may still be unread.
-    this.#silentMs += Math.min(now - this.#lastTickMs, tickMs);
+    const awakeMs = Math.min(now - this.#lastTickMs, tickMs);
     this.#lastTickMs = now;
-    if (this.#silentMs >= heartbeatTimeoutMs) {
-      this.#events.dead();
-      return;
-    }
-    if (this.#silentMs >= heartbeatIntervalMs) this.#events.probe();
-    this.#cancel = this.#clock.after(tickMs, () => this.#tick());
+    this.#silentMs += awakeMs;
+    this.#stuckMs = this.#events.hasUnsent() ? this.#stuckMs + awakeMs : 0;
+    if (this.#silentMs >= heartbeatTimeoutMs) this.#end(() => this.#events.dead());
+    else if (this.#stuckMs >= writeDeadlineMs) this.#end(() => this.#events.stuck());
+    else if (this.#silentMs >= heartbeatIntervalMs) this.#events.probe();
+    if (!this.#stopped) this.#cancel = this.#clock.after(tickMs, () => this.#tick());
+  }
+
+  #end(verdict: () => void): void {
+    this.#stopped = true;
+    verdict();
   }
 }

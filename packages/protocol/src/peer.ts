@@ -21,16 +21,11 @@ import {
   type NotificationFrame,
 } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import {
-  helloTimeoutMs,
-  maxOpenRequests,
-  maxOpenStreams,
-  socketHighWaterBytes,
-  writeDeadlineMs,
-} from "./limits.ts";
+import { helloTimeoutMs, maxOpenRequests, maxOpenStreams } from "./limits.ts";
 import type { EventOf, MethodMap, NotificationMethod, Params, RequestMethod, Result } from "./methods.ts";
 import type { MessageSocket } from "./socket.ts";
 import { IncomingStream, OutgoingStream, type StreamLink, type StreamReceiver } from "./stream.ts";
+import { WriteGate } from "./write-gate.ts";
 
 /** What a handler knows of the request that it answers. */
 export interface Call<M extends MethodMap = MethodMap, K extends keyof M = keyof M> {
@@ -57,7 +52,8 @@ export interface PeerOptions<Local extends MethodMap, Remote extends MethodMap> 
   readonly handlers: Handlers<Local>;
   /** Default `systemClock`. */
   readonly clock?: Clock;
-  /** Told of faults in handlers: errors that are not an `OutpostError`. They reach the caller as `internal`. */
+  /** Told of faults in handlers and listeners: errors that are not an `OutpostError`. A handler's reaches the caller
+   * as `internal`; a listener's (of events, of a stream) ends the connection. `method` is `message` or `stream` then. */
   readonly fault?: (error: unknown, method: string) => void;
 }
 
@@ -113,12 +109,12 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
   readonly #incoming = new Map<number, IncomingStream>();
   readonly #link: StreamLink;
   readonly #closed = Promise.withResolvers<OutpostError>();
+  readonly #gate: WriteGate;
   readonly #cancelGreeting: () => void;
   #state: "greeting" | "open" | "closed";
   #lastStream = 0;
   #closeReason: OutpostError | undefined;
-  #writable: PromiseWithResolvers<void> | undefined;
-  #cancelWriteDeadline: (() => void) | undefined;
+  #greeted = false;
 
   constructor(socket: MessageSocket, options: PeerOptions<Local, Remote>) {
     this.#socket = socket;
@@ -134,7 +130,10 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     this.#heartbeat = new Heartbeat(this.#clock, {
       probe: () => void this.#request("ping", {}, {}).catch(() => {}),
       dead: () => this.abort(new OutpostError(ErrorCode.disconnected, "the other side went silent")),
+      hasUnsent: () => this.#socket.bufferedBytes > 0,
+      stuck: () => this.abort(new OutpostError(ErrorCode.disconnected, "the other side does not read")),
     });
+    this.#gate = new WriteGate(() => socket.bufferedBytes);
     this.#link = {
       sendChunk: (stream, offset, bytes) => this.#send([FrameType.chunk, stream, offset, bytes]),
       sendCredit: (stream, upTo) => this.#send([FrameType.credit, stream, upTo]),
@@ -142,11 +141,15 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
         this.#outgoing.delete(stream);
         this.#send([FrameType.end, stream, error?.toWire() ?? null]);
       },
-      writable: () => this.writable(),
+      writable: (signal) => this.writable(signal),
     };
     socket.start({
       message: (bytes) => this.#onMessage(bytes),
-      drained: () => this.#onDrained(),
+      heard: () => this.#heartbeat.heard(),
+      drained: () => {
+        this.#heartbeat.sent();
+        this.#gate.drained();
+      },
       closed: (reason) => this.#onClosed(reason),
     });
   }
@@ -232,15 +235,13 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     return stream;
   }
 
-  /** Resolves when the socket's queue is below `socketHighWaterBytes`. @throws OutpostError when the connection ends */
-  writable(): Promise<void> {
-    if (this.#closeReason !== undefined) return Promise.reject(this.#closeReason);
-    if (this.#socket.bufferedBytes < socketHighWaterBytes) return Promise.resolve();
-    if (this.#writable === undefined) {
-      this.#writable = Promise.withResolvers<void>();
-      this.#watchWrites();
-    }
-    return this.#writable.promise;
+  /**
+   * Resolves when the socket's queue is below `socketHighWaterBytes` and it is this caller's turn to send up to
+   * `maxChunkBytes`.
+   * @throws OutpostError when the connection ends; the signal's reason when it aborts
+   */
+  writable(signal?: AbortSignal): Promise<void> {
+    return this.#gate.pass(signal);
   }
 
   /** Ends gracefully: what is queued is sent, then the socket closes with `reason`. */
@@ -276,6 +277,11 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     if (this.#pending.size >= maxOpenRequests) {
       return Promise.reject(
         new OutpostError(ErrorCode.limitExceeded, `more than ${String(maxOpenRequests)} open requests`),
+      );
+    }
+    if (this.#pending.has(id)) {
+      return Promise.reject(
+        new OutpostError(ErrorCode.internal, `request ${String(id)} was sent on this connection already`),
       );
     }
     const { signal, timeoutMs, onEvent } = options;
@@ -330,6 +336,8 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     try {
       this.#onFrame(decode(bytes));
     } catch (error) {
+      // A fault in a listener of ours: whoever waited for what it dropped must not wait for ever.
+      if (!(error instanceof OutpostError)) this.#options.fault?.(error, "message");
       this.abort(OutpostError.from(error));
     }
   }
@@ -338,6 +346,7 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     if (this.#state === "greeting" && !(frame[0] === FrameType.request && frame[2] === "hello")) {
       throw new OutpostError(ErrorCode.protocolError, "the first frame must be a hello request");
     }
+    if (frame[0] === FrameType.request) this.#admit(frame);
     switch (frame[0]) {
       case FrameType.request:
         void this.#onRequest(frame);
@@ -371,12 +380,19 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     }
   }
 
+  /** Refuses requests that break the connection, as against those that are answered with an error. */
+  #admit([, id, method]: RequestFrame): void {
+    if (this.#answering.has(id))
+      throw new OutpostError(ErrorCode.protocolError, `request ${String(id)} is open already`);
+    if (method !== "hello" || !("hello" in this.#options.local)) return;
+    if (this.#greeted) throw new OutpostError(ErrorCode.protocolError, "hello was said already");
+    this.#greeted = true;
+  }
+
   async #onRequest([, id, method, params]: RequestFrame): Promise<void> {
     const controller = new AbortController();
     try {
       const definition = this.#definition(method);
-      if (this.#answering.has(id))
-        throw new OutpostError(ErrorCode.protocolError, `request ${String(id)} is open already`);
       if (this.#answering.size >= maxOpenRequests) {
         throw new OutpostError(ErrorCode.limitExceeded, `more than ${String(maxOpenRequests)} open requests`);
       }
@@ -397,7 +413,13 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
   #refuse(id: number, method: string, reason: unknown): void {
     if (!(reason instanceof OutpostError)) this.#options.fault?.(reason, method);
     const error = OutpostError.from(reason);
-    this.#send([FrameType.response, id, error.toWire(), null]);
+    try {
+      this.#send([FrameType.response, id, error.toWire(), null]);
+    } catch (unsendable) {
+      // Its data is no plain data, or too large. The caller still gets its answer.
+      this.#options.fault?.(unsendable, method);
+      this.#send([FrameType.response, id, { code: error.code, message: error.message.slice(0, 1000) }, null]);
+    }
     // A dialer whose hello was refused has nothing else to do here.
     if (this.#state === "greeting") this.#socket.close(error.message);
   }
@@ -489,25 +511,6 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     pending.event(name, parsed.output);
   }
 
-  #onDrained(): void {
-    this.#cancelWriteDeadline?.();
-    this.#cancelWriteDeadline = undefined;
-    if (this.#writable === undefined) return;
-    if (this.#socket.bufferedBytes < socketHighWaterBytes) {
-      this.#writable.resolve();
-      this.#writable = undefined;
-    } else {
-      this.#watchWrites();
-    }
-  }
-
-  /** Gives the connection up when its queue does not shrink in time. */
-  #watchWrites(): void {
-    this.#cancelWriteDeadline ??= this.#clock.after(writeDeadlineMs, () =>
-      this.abort(new OutpostError(ErrorCode.disconnected, "the other side does not read")),
-    );
-  }
-
   #onClosed(reason: string): void {
     this.#closeReason ??= new OutpostError(ErrorCode.disconnected, reason);
     this.#teardown(this.#closeReason);
@@ -519,14 +522,21 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     this.#state = "closed";
     this.#cancelGreeting();
     this.#heartbeat.stop();
-    this.#cancelWriteDeadline?.();
     for (const pending of this.#pending.values()) pending.settle(error);
     for (const controller of this.#answering.values()) controller.abort(error);
     for (const stream of this.#outgoing.values()) stream.disconnected(error);
-    for (const stream of this.#incoming.values()) stream.finished(error);
+    for (const stream of this.#incoming.values()) this.#guard("stream", () => stream.finished(error));
     this.#outgoing.clear();
     this.#incoming.clear();
-    this.#writable?.reject(error);
-    this.#writable?.promise.catch(() => {});
+    this.#gate.close(error);
+  }
+
+  /** Reports what `action` throws, so that one fault keeps nothing else from being told. */
+  #guard(what: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.fault?.(error, what);
+    }
   }
 }

@@ -21,7 +21,9 @@ export interface MessageSocket {
 
 export interface SocketEvents {
   message(bytes: Uint8Array): void;
-  /** The queue has shrunk; `bufferedBytes` says to what. */
+  /** Bytes came from the other side, perhaps not a whole message yet: it lives. */
+  heard?(): void;
+  /** The queue has shrunk; `bufferedBytes` says to what. MUST come each time something was written out. */
   drained(): void;
   /** The socket has ended. `reason` is a sentence, and the other side's when it gave one. */
   closed(reason: string): void;

@@ -18,8 +18,8 @@ export interface StreamLink {
   sendChunk(stream: number, offset: number, bytes: Uint8Array): void;
   sendCredit(stream: number, upTo: number): void;
   sendEnd(stream: number, error: OutpostError | undefined): void;
-  /** Resolves when the socket's queue is below its high-water mark; rejects when the connection closes. */
-  writable(): Promise<void>;
+  /** Resolves when the socket has room for a chunk; rejects when the connection closes or the signal aborts. */
+  writable(signal?: AbortSignal): Promise<void>;
 }
 
 /** Receives what happens to an `IncomingStream`. Called synchronously, in order, `end` exactly once and last. */
@@ -34,7 +34,7 @@ export class OutgoingStream {
   #offset = 0;
   #credit = 0;
   #ended: OutpostError | true | undefined;
-  #wake: (() => void) | undefined;
+  readonly #waiting = new Set<() => void>();
   #onCredit: ((upTo: number) => void) | undefined;
 
   constructor(number: number, link: StreamLink) {
@@ -68,17 +68,21 @@ export class OutgoingStream {
   }
 
   /**
-   * Waits until something may be sent, and returns how many bytes.
+   * Waits until something may be sent, and returns how many bytes: at most `maxChunkBytes`, so that streams take turns.
    * @throws OutpostError when the stream has ended or the connection closed; the signal's reason when it aborts
    */
   async ready(signal?: AbortSignal): Promise<number> {
     for (;;) {
       signal?.throwIfAborted();
       this.#throwIfEnded();
-      await this.#link.writable();
+      if (this.sendable === 0) {
+        await this.#woken(signal);
+        continue;
+      }
+      await this.#link.writable(signal);
       this.#throwIfEnded();
-      if (this.sendable > 0) return this.sendable;
-      await this.#woken(signal);
+      // `skipTo` may have used the credit up meanwhile.
+      if (this.sendable > 0) return Math.min(this.sendable, maxChunkBytes);
     }
   }
 
@@ -108,13 +112,13 @@ export class OutgoingStream {
     if (this.#ended !== undefined) return;
     this.#ended = error ?? true;
     this.#link.sendEnd(this.number, error);
-    this.#wake?.();
+    this.#wakeAll();
   }
 
   /** The connection is gone. For the `Peer`. */
   disconnected(error: OutpostError): void {
     this.#ended ??= error;
-    this.#wake?.();
+    this.#wakeAll();
   }
 
   /** The receiver's credit. For the `Peer`. Credit never shrinks; a lower one is ignored. */
@@ -125,7 +129,7 @@ export class OutgoingStream {
 
   #credited(upTo: number): void {
     this.#credit = upTo;
-    this.#wake?.();
+    this.#wakeAll();
     this.#onCredit?.(upTo);
   }
 
@@ -138,12 +142,16 @@ export class OutgoingStream {
     return new Promise((resolve) => {
       const done = (): void => {
         signal?.removeEventListener("abort", done);
-        this.#wake = undefined;
+        this.#waiting.delete(done);
         resolve();
       };
       signal?.addEventListener("abort", done);
-      this.#wake = done;
+      this.#waiting.add(done);
     });
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting) wake();
   }
 }
 
@@ -180,10 +188,14 @@ export class IncomingStream {
     this.#link.sendCredit(this.number, upTo);
   }
 
-  /** An announced gap: the next chunk comes at `offset`. */
+  /** An announced gap: the next chunk comes at `offset`. What was left of the credit is granted again from there, since
+   * the sender's credit, an absolute offset, may lie inside the gap. MUST be called in the listener of the gap's event. */
   skipTo(offset: number): void {
-    this.#offset = Math.max(this.#offset, offset);
-    this.#credit = Math.max(this.#credit, this.#offset);
+    if (offset <= this.#offset) return;
+    const leftBytes = Math.max(0, this.#credit - this.#offset);
+    this.#offset = offset;
+    if (leftBytes > 0) this.grant(offset + leftBytes);
+    this.#credit = Math.max(this.#credit, offset);
   }
 
   /** The receiver wants no more; what is still on its way is dropped. Tell the sender by cancelling the request. */

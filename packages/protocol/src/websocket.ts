@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { dialError, refusalError } from "./dial-error.ts";
 import { ErrorCode, OutpostError } from "./errors.ts";
 import { maxMessageBytes } from "./limits.ts";
 import type { MessageSocket, SocketEvents } from "./socket.ts";
@@ -23,9 +24,24 @@ const closeTimeoutMs = 5_000;
 const wsOptions = {
   maxPayload: maxMessageBytes,
   perMessageDeflate: false,
-  // We send binary only, and decode refuses text.
+  // Pieces count as well as bytes: a message of ours is one fragment.
+  maxFragments: 64,
+  // Text is refused whatever it holds.
   skipUTF8Validation: true,
+  // How long the other side may take to answer a close, what is queued included.
+  closeTimeout: closeTimeoutMs,
 } as const;
+
+/** What the close codes that a WebSocket library sends on its own say, for closes without a reason. */
+const closeReasons = new Map([
+  [1000, "the other side closed the connection"],
+  [1001, "the other side is going away"],
+  [1002, "the other side saw a WebSocket protocol error"],
+  [1003, "the other side refused a message that is not binary"],
+  [1008, "the other side refused a message with too many fragments"],
+  [1009, "the other side refused a message that is too large"],
+  [1011, "the other side failed"],
+]);
 
 function shorten(reason: string): string {
   return new TextDecoder().decode(Buffer.from(reason).subarray(0, maxReasonBytes)).replace(/\uFFFD+$/, "");
@@ -34,13 +50,26 @@ function shorten(reason: string): string {
 class WebSocketSocket implements MessageSocket {
   readonly #ws: WebSocket;
   readonly #stream: Duplex;
+  #events: SocketEvents | undefined;
   #corked = false;
+  /** What went wrong on this side: a broken frame, a text message. Nothing more is delivered after it. */
   #failure: string | undefined;
+  /** The reason, once the socket has ended: it may end before anybody has called `start`. */
+  #ended: string | undefined;
 
   /** @param stream the connection below, to join the small messages of one turn in one write */
   constructor(ws: WebSocket, stream: Duplex) {
     this.#ws = ws;
     this.#stream = stream;
+    // Nothing is read until somebody listens.
+    ws.pause();
+    ws.on("message", (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
+    ws.on("error", (error) => (this.#failure ??= error.message));
+    ws.on("close", (code, reason) => {
+      this.#ended =
+        this.#failure ?? (reason.toString() || closeReasons.get(code) || "the connection was cut");
+      this.#events?.closed(this.#ended);
+    });
   }
 
   get bufferedBytes(): number {
@@ -48,15 +77,13 @@ class WebSocketSocket implements MessageSocket {
   }
 
   start(events: SocketEvents): void {
-    this.#ws.on("message", (data, isBinary) => {
-      if (isBinary) events.message(data as Buffer);
-      else this.#ws.close(unsupportedData, "binary messages only");
-    });
-    this.#ws.on("error", (error) => (this.#failure = error.message));
-    this.#ws.on("close", (_code, reason) => {
-      events.closed(reason.toString() || this.#failure || "the connection was cut");
-    });
-    this.#stream.on("drain", () => events.drained());
+    this.#events = events;
+    if (this.#ended !== undefined) {
+      const reason = this.#ended;
+      queueMicrotask(() => events.closed(reason));
+      return;
+    }
+    this.#stream.on("data", () => events.heard?.());
     this.#ws.resume();
   }
 
@@ -70,18 +97,33 @@ class WebSocketSocket implements MessageSocket {
         this.#stream.uncork();
       });
     }
-    this.#ws.send(message);
+    this.#ws.send(message, this.#onWritten);
   }
 
   close(reason: string): void {
     this.#ws.close(normalClosure, shorten(reason));
-    const timer = setTimeout(() => this.#ws.terminate(), closeTimeoutMs);
-    timer.unref();
-    this.#ws.on("close", () => clearTimeout(timer));
+    // The close frame of the other side must be read to end in peace, also when nobody has called `start`.
+    this.#ws.resume();
   }
 
   abort(): void {
     this.#ws.terminate();
+  }
+
+  /** Each message's write is done. The stream's own `drain` would come only when its queue is empty, which never
+   * happens while somebody else keeps sending. */
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error == null) this.#events?.drained();
+  };
+
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#failure !== undefined) return;
+    if (isBinary) {
+      this.#events?.message(data);
+      return;
+    }
+    this.#failure = "a message was not binary";
+    this.#ws.close(unsupportedData, "binary messages only");
   }
 }
 
@@ -97,102 +139,62 @@ export interface DialOptions {
   readonly timeoutMs?: number;
 }
 
-/** What is wrong when a connection could not be made, in words, with what to look at. */
-function dialError(url: string, error: Error & { code?: string }): OutpostError {
-  const host = new URL(url).host;
-  const data = { url, ...(error.code === undefined ? {} : { cause: error.code }) };
-  const say = (code: ErrorCode, message: string): OutpostError =>
-    new OutpostError(code, message, { cause: error, data });
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return say(ErrorCode.controllerUnreachable, `nothing listens at ${host}; is the controller running?`);
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return say(ErrorCode.controllerUnreachable, `the name in ${host} cannot be resolved`);
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-    case "CERT_SIGNATURE_FAILURE":
-      return say(
-        ErrorCode.denied,
-        `the server at ${host} is not signed by the CA we trust; it is another controller, or one set up anew`,
-      );
-    case "CERT_HAS_EXPIRED":
-      return say(ErrorCode.denied, `the certificate of the server at ${host} has expired`);
-    case "ERR_TLS_CERT_ALTNAME_INVALID":
-      return say(
-        ErrorCode.denied,
-        `the certificate of the server at ${host} is for another name; use a name it was made for`,
-      );
-    case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
-    case "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE":
-    case "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA":
-    case "ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED":
-      return say(ErrorCode.denied, `${host} does not accept our certificate`);
-    default:
-      return say(ErrorCode.controllerUnreachable, `cannot connect to ${host}: ${error.message}`);
-  }
-}
-
-/** The server answered the upgrade with something else than 101. */
-function refusal(url: string, response: IncomingMessage): OutpostError {
-  const host = new URL(url).host;
-  const said = response.headers["x-outpost-reason"];
-  const reason = typeof said === "string" ? said : `HTTP ${String(response.statusCode)}`;
-  const retryAfter = Number(response.headers["retry-after"]);
-  const data = Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter * 1000 } : {};
-  switch (response.statusCode) {
-    case 401:
-    case 403:
-      return new OutpostError(ErrorCode.denied, `${host} refused the connection: ${reason}`, { data });
-    case 503:
-      return new OutpostError(ErrorCode.busy, `${host} asks to come back later: ${reason}`, { data });
-    default:
-      return new OutpostError(ErrorCode.controllerUnreachable, `${host} refused the connection: ${reason}`, {
-        data,
-      });
-  }
+function controllerUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url?.protocol === "wss:" && url.hash === "") return url;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    `${text} is not a controller's address (wss://host:port)`,
+  );
 }
 
 /**
  * Connects to a controller.
- * @throws OutpostError `controller_unreachable`, `denied`, `busy` (`data.retryAfterMs`), `timeout`, `cancelled`
+ * @throws OutpostError `controller_unreachable`, `denied`, `busy` (`data.retryAfterMs`), `timeout`, `cancelled`,
+ * `invalid_argument` for an address that is no `wss:` URL
  */
-export function dialWebSocket(options: DialOptions): Promise<MessageSocket> {
-  const { url, tls, signal, timeoutMs = 10_000 } = options;
+export async function dialWebSocket(options: DialOptions): Promise<MessageSocket> {
+  const { tls, signal, timeoutMs = 10_000 } = options;
+  const url = controllerUrl(options.url);
+  if (signal?.aborted === true) throw OutpostError.from(signal.reason, ErrorCode.cancelled);
   const { promise, resolve, reject } = Promise.withResolvers<MessageSocket>();
   const ws = new WebSocket(url, subprotocol, {
     ...wsOptions,
     ...tls,
     minVersion: "TLSv1.3",
-    handshakeTimeout: timeoutMs,
     // The mask guards plaintext proxies against crafted payloads (RFC 6455, section 10.3). Below TLS there are none,
     // and a zero mask saves a pass over every byte: 660 instead of 367 MB/s.
     generateMask: (mask) => void mask.fill(0),
   });
-  let stream: Socket | undefined;
-  const onAbort = (): void => {
-    reject(OutpostError.from(signal?.reason, ErrorCode.cancelled));
+  const giveUp = (error: OutpostError): void => {
+    reject(error);
     ws.terminate();
   };
+  const onAbort = (): void => giveUp(OutpostError.from(signal?.reason, ErrorCode.cancelled));
+  // Not ws's handshakeTimeout, which any byte from the other side restarts.
+  const timer = setTimeout(
+    () =>
+      giveUp(
+        new OutpostError(ErrorCode.timeout, `${url.host} did not answer within ${String(timeoutMs)} ms`),
+      ),
+    timeoutMs,
+  );
+  let stream: Socket | undefined;
   const onError = (error: Error): void => reject(dialError(url, error));
   signal?.addEventListener("abort", onAbort);
   ws.on("error", onError);
-  ws.on("unexpected-response", (_request, response) => {
-    reject(refusal(url, response));
-    ws.terminate();
-  });
+  ws.on("unexpected-response", (_request, response) => giveUp(refusalError(url, response)));
   ws.on("upgrade", (response) => (stream = response.socket));
   ws.on("open", () => {
-    signal?.removeEventListener("abort", onAbort);
-    // Nothing is read until somebody listens.
-    ws.pause();
-    ws.off("error", onError);
     resolve(new WebSocketSocket(ws, stream!));
+    ws.off("error", onError);
   });
-  if (signal?.aborted === true) onAbort();
-  return promise.finally(() => signal?.removeEventListener("abort", onAbort));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
 }
 
 /** Turns HTTP upgrade requests into message sockets. */
@@ -204,24 +206,27 @@ export class WebSocketAcceptor {
     handleProtocols: (protocols) => (protocols.has(subprotocol) ? subprotocol : false),
   });
 
-  /** Completes an upgrade. `ready` gets the socket; a request that is no WebSocket handshake is answered here. */
+  /** Completes an upgrade. `ready` gets the socket; a request that is no WebSocket handshake is answered here.
+   * Call it in the `upgrade` event itself: Node leaves the socket without an error listener there. */
   accept(
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
     ready: (socket: MessageSocket) => void,
   ): void {
-    this.#server.handleUpgrade(request, socket, head, (ws) => {
-      ws.pause();
-      ready(new WebSocketSocket(ws, socket));
-    });
+    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (!offered.includes(subprotocol)) {
+      refuseUpgrade(socket, 400, `the subprotocol ${subprotocol} is not offered`);
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (ws) => ready(new WebSocketSocket(ws, socket)));
   }
 }
 
 /** Refuses an upgrade with a status that `dialWebSocket` understands on the other side. */
 export function refuseUpgrade(
   socket: Duplex,
-  status: 403 | 404 | 503,
+  status: 400 | 403 | 404 | 503,
   reason: string,
   retryAfterMs?: number,
 ): void {
@@ -229,6 +234,9 @@ export function refuseUpgrade(
     retryAfterMs === undefined ? "" : `Retry-After: ${String(Math.ceil(retryAfterMs / 1000))}\r\n`;
   // Header values are Latin-1 without controls.
   const text = reason.replace(/[^\x20-\x7e]/g, "?");
+  // The client may be gone already. Unheard, that would be an uncaught exception.
+  socket.on("error", () => socket.destroy());
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${String(status)} Refused\r\nX-Outpost-Reason: ${text}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`,
   );
