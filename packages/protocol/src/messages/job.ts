@@ -165,8 +165,9 @@ export const JobReadParams = v.object({
   from: Positions,
   /** True: go on until the job has ended. False: end at what is there now. */
   follow: v.boolean(),
-  /** How many bytes may be sent on each stream beyond its start before the first credit. */
-  window: v.pipe(Offset, v.minValue(limits.minWindowBytes), v.maxValue(limits.maxWindowBytes)),
+  /** How many bytes may be sent on each stream beyond its start before the first credit. May be 0: a relay that reads
+   * again after a cut has only what its own reader still has as credit, and nowhere to put more. */
+  window: v.pipe(Offset, v.maxValue(limits.maxWindowBytes)),
 });
 export type JobReadParams = v.InferOutput<typeof JobReadParams>;
 
