@@ -1,0 +1,72 @@
+/**
+ * The controller's own limits and habits: each with unit, default, reason, and what happens at the limit. What holds for the wire
+ * is in the protocol's `limits`.
+ */
+export interface ControllerSettings {
+  /** TLS handshakes going on at once. Each costs about 1 ms of our CPU, so 512 are half a second of work. A connection
+   * beyond that is closed before its handshake; the dialer's backoff brings it back. */
+  readonly maxHandshakes: number;
+  /** Connections that are upgraded and have not finished their hello (agents: their inventory). Beyond it an upgrade is
+   * answered 503 with a Retry-After, so that a herd of agents comes in at the pace at which it can be reconciled. */
+  readonly maxGreetings: number;
+  /** What Retry-After says at that limit, in milliseconds, drawn evenly from half of it to one and a half of it. */
+  readonly retryAfterMs: number;
+  /** What goodbye says at shutdown, in milliseconds, drawn evenly up to it. Short: a restart takes about a second. */
+  readonly goodbyeRetryMs: number;
+  /** How long after its creation a job may still be started, in milliseconds. A host that comes back later than that
+   * answers for nothing any more: what was asked for a minute ago is not what is wanted now. */
+  readonly startExpiryMs: number;
+  /** How long an agent may hold a start's answer back so that a short job's output travels with it, in milliseconds.
+   * Most short commands end within it; a long one shows its first output that much later at worst. */
+  readonly inlineWaitMs: number;
+  /** Output that came with starts and waits for its receive, all fan-out jobs together, in bytes. Above it, output is not
+   * kept; the receive asks the host for it. 64 MiB are 4,000 full tails. */
+  readonly maxHeldTailBytes: number;
+  /** How long such output waits for its receive, in milliseconds. The receive comes right behind the start, or never. */
+  readonly heldTailMs: number;
+  /** Credit that one receive may have outstanding at all hosts together, in bytes. With many hosts each gets its share,
+   * at least the protocol's smallest window: what a slow operator can make us hold is bounded by it. */
+  readonly relayBudgetBytes: number;
+  /** The same for the controller's own collecting, in bytes. */
+  readonly collectBudgetBytes: number;
+  /** The most credit that collecting gives one stream, in bytes. Enough for a fast link; more only costs memory. */
+  readonly collectWindowBytes: number;
+  /** Disk space for collected output, in bytes. At the limit collecting pauses: output stays on the hosts until receives
+   * have made room. */
+  readonly maxCollectedBytes: number;
+  /** The longest standard input that is spooled for one fan-out job, in bytes. A longer one is refused (`limit_exceeded`) and its jobs are stopped. */
+  readonly maxInputBytes: number;
+  /** How long state changes may wait to be written to the catalogue, in milliseconds. A thousand of them then share one
+   * transaction; what a crash loses, the hosts' inventories bring back. */
+  readonly writeBehindMs: number;
+  /** How long `fanout.show` and `fanout.list` wait for hosts to say how much their running jobs have written, in milliseconds. */
+  readonly statusTimeoutMs: number;
+  /** How long `fanout.stop` and `fanout.remove` wait for hosts to confirm, in milliseconds. Slower ones are `waiting` in the answer. */
+  readonly confirmTimeoutMs: number;
+  /** How long an ended fan-out job stays in the catalogue, in milliseconds. As long as hosts keep output at the most. */
+  readonly maxFanOutAgeMs: number;
+}
+
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+const mebibyte = 1024 * 1024;
+
+export const defaultControllerSettings: ControllerSettings = {
+  maxHandshakes: 512,
+  maxGreetings: 256,
+  retryAfterMs: 4_000,
+  goodbyeRetryMs: 2_000,
+  startExpiryMs: minuteMs,
+  inlineWaitMs: 150,
+  maxHeldTailBytes: 64 * mebibyte,
+  heldTailMs: 30_000,
+  relayBudgetBytes: 64 * mebibyte,
+  collectBudgetBytes: 64 * mebibyte,
+  collectWindowBytes: 4 * mebibyte,
+  maxCollectedBytes: 20 * 1024 * mebibyte,
+  maxInputBytes: 10 * 1024 * mebibyte,
+  writeBehindMs: 50,
+  statusTimeoutMs: 1_000,
+  confirmTimeoutMs: 2_000,
+  maxFanOutAgeMs: 30 * dayMs,
+};
