@@ -22,4 +22,5 @@ export {
 } from "./peer.ts";
 export type { MessageSocket, SocketEvents } from "./socket.ts";
 export { IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
+export { decodeTimeline, encodeTimeline, timelineRecordBytes, type TimelineRecord } from "./timeline.ts";
 export { commonVersion, supportedVersions, type VersionRange } from "./version.ts";
