@@ -1,1 +1,7 @@
-export {};
+/** The agent as a library: for tests and benchmarks that run agents in their own process. */
+export { Agent, type AgentOptions } from "./agent.ts";
+export { Connection, type ConnectionOptions, type ConnectionState } from "./connection.ts";
+export { enrol, type Enrolment, type EnrolOptions } from "./enrolment.ts";
+export type { HeldJobs } from "./handlers/context.ts";
+export { parseToken, type Token } from "./token.ts";
+export { Jobs, defaultJobSettings, type JobSettings } from "./jobs/index.ts";

@@ -1,0 +1,128 @@
+/** `outpost-agent join`. */
+import { mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
+import { ErrorCode, HostName, Labels, OutpostError } from "@outpost/protocol";
+import * as v from "valibot";
+import { readConfig, writeConfig, type WrittenConfig } from "../config.ts";
+import { parseControllerUrl } from "../controller-url.ts";
+import { writeCredentials } from "../credentials.ts";
+import { agentPaths, type AgentPaths, defaultAgentDirectory } from "../directory.ts";
+import { enrol } from "../enrolment.ts";
+import { gatherFacts } from "../facts.ts";
+import { DirectoryLock } from "../lock.ts";
+import { bootId, startTimeOf } from "../this-host.ts";
+import { parseToken } from "../token.ts";
+
+export interface JoinOptions {
+  readonly url: string;
+  readonly token?: string | undefined;
+  readonly name?: string | undefined;
+  readonly label: readonly string[];
+  readonly dir: string;
+  readonly force: boolean;
+}
+
+/** @throws OutpostError as `enrol`; `conflict` when the directory has an identity already; `busy` when its agent runs */
+export async function join(options: JoinOptions): Promise<void> {
+  const url = parseControllerUrl(options.url);
+  if (options.token === undefined) {
+    throw new OutpostError(
+      ErrorCode.invalidArgument,
+      "--token is missing: make one at the controller with `outpost token create`",
+    );
+  }
+  const token = parseToken(options.token);
+  const name = options.name === undefined ? defaultHostName() : parseHostName(options.name);
+  const labels = parseLabels(options.label);
+  const paths = agentPaths(options.dir);
+  await makeDirectory(paths.directory);
+  // An agent that runs would go on under the old identity, and its jobs would be reported by two hosts.
+  using _lock = DirectoryLock.acquire(paths.lock, startTimeOf);
+  const previous = await previousConfig(paths, options.force);
+  const facts = await gatherFacts(bootId());
+  const enrolment = await enrol({ url, token, name, labels, facts });
+  await writeCredentials(paths, enrolment.credentials);
+  await writeConfig(paths, {
+    ...(previous?.settings === undefined ? {} : { settings: previous.settings }),
+    controller: url,
+    host: enrolment.host,
+    name: enrolment.name,
+    labels,
+  });
+  const dir = options.dir === defaultAgentDirectory() ? "" : ` --dir ${options.dir}`;
+  console.log(
+    `${enrolment.name} is now a host of ${url}. Its identity is in ${paths.identity}.\n` +
+      `Next: outpost-agent start${dir}`,
+  );
+}
+
+/** The first part of the host's name, with what host names may not hold replaced by `-`. */
+export function defaultHostName(system: string = hostname()): HostName {
+  const label = system
+    .toLowerCase()
+    .split(".")[0]!
+    .replace(/[^a-z0-9_-]/g, "-")
+    .replace(/^[-_]+/, "")
+    .slice(0, 63);
+  return v.parse(HostName, label === "" ? "host" : label);
+}
+
+function parseHostName(text: string): HostName {
+  const parsed = v.safeParse(HostName, text);
+  if (parsed.success) return parsed.output;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    `--name: ${JSON.stringify(text)} ${parsed.issues[0].message}`,
+  );
+}
+
+/** `KEY=VALUE`, where the value may hold `=` and may be empty. */
+export function parseLabels(texts: readonly string[]): Labels {
+  const labels: Record<string, string> = {};
+  for (const text of texts) {
+    const at = text.indexOf("=");
+    const bad = (what: string): OutpostError =>
+      new OutpostError(ErrorCode.invalidArgument, `--label: ${JSON.stringify(text)} ${what}`);
+    if (at < 1) throw bad("is not KEY=VALUE, e.g. role=web");
+    const key = text.slice(0, at);
+    if (Object.hasOwn(labels, key)) throw bad("is given twice");
+    const parsed = v.safeParse(Labels, { [key]: text.slice(at + 1) });
+    if (!parsed.success) throw bad(parsed.issues[0].message);
+    labels[key] = text.slice(at + 1);
+  }
+  return labels;
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new OutpostError(
+      ErrorCode.internal,
+      `cannot make the directory ${directory}: ${String(code)}; name one that you may write to with --dir`,
+      { cause: error },
+    );
+  }
+}
+
+/** What the directory was joined to before, whose settings stay. */
+async function previousConfig(
+  paths: AgentPaths,
+  force: boolean,
+): Promise<Partial<WrittenConfig> | undefined> {
+  try {
+    const previous = await readConfig(paths);
+    if (force) return previous;
+    throw new OutpostError(
+      ErrorCode.conflict,
+      `${paths.directory} is ${previous.name}, a host of ${previous.controller}, already. ` +
+        `Replace that identity with --force, or join in another directory with --dir`,
+    );
+  } catch (error) {
+    const known = OutpostError.from(error);
+    if (known.code === ErrorCode.notFound) return undefined;
+    if (known.code === ErrorCode.invalidArgument && force) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,165 @@
+/** The command line: what can be typed, and what is said when it cannot. */
+import { ErrorCode, OutpostError } from "@outpost/protocol";
+import yargs, { type Argv } from "yargs";
+import { defaultAgentDirectory } from "../directory.ts";
+import { logLevels } from "../log-level.ts";
+import { agentVersion } from "../version.ts";
+import { ExitCode, exitCodeOf } from "./exit-code.ts";
+import { suggest } from "./suggest.ts";
+
+const commands = ["join", "start", "status"];
+
+/** Those that take one value: given twice, yargs would make an array of it. */
+const singles = ["dir", "token", "name", "log-level", "output"];
+const options = [...singles, "label", "force", "help", "version"];
+
+/** Runs `outpost-agent` with these arguments. Resolves with the exit code; never rejects. */
+export async function run(args: readonly string[]): Promise<ExitCode> {
+  try {
+    await commandLine(args).parseAsync();
+    return ExitCode.ok;
+  } catch (reason) {
+    const error = OutpostError.from(reason);
+    console.error(`outpost-agent: ${error.message}`);
+    if (!(reason instanceof OutpostError) && reason instanceof Error) console.error(reason.stack);
+    return exitCodeOf(error);
+  }
+}
+
+function commandLine(args: readonly string[]): Argv {
+  return yargs([...args])
+    .scriptName("outpost-agent")
+    .locale("en")
+    .usage("$0 COMMAND\n\nThe agent of a host: runs jobs and keeps their output until it is received.")
+    .command("join <url>", "Enrol this host with a controller", joinOptions, async (options) =>
+      (await import("./join.ts")).join(options),
+    )
+    .command("start", "Run the agent in the foreground", startOptions, async (options) =>
+      (await import("./start.ts")).start(options),
+    )
+    .command("status", "Say who this host is and what it holds", statusOptions, async (options) =>
+      (await import("./status.ts")).status(options),
+    )
+    .demandCommand(1, `what to do? One of: ${commands.join(", ")}`)
+    .strict()
+    .check((given) => {
+      const twice = singles.find((option) => Array.isArray(given[option]));
+      if (twice !== undefined) throw usageError(`--${twice} is given more than once`);
+      return true;
+    })
+    .fail((message: string | null, error: Error | undefined) => {
+      // yargs throws some of its own complaints, and hands over those of our commands.
+      throw error !== undefined && error.name !== "YError"
+        ? error
+        : usageError(message ?? error?.message ?? "");
+    })
+    .epilogue(
+      "Exit codes: 0 done · 251 wrong usage · 252 failed · 253 denied\n" +
+        "Directory: --dir, else $OUTPOST_AGENT_DIR, else /var/lib/outpost-agent (root) or ~/.local/state/outpost-agent",
+    )
+    .version(agentVersion)
+    .help()
+    .alias("help", "h")
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .exitProcess(false);
+}
+
+function joinOptions(argv: Argv) {
+  return withDirectory(argv)
+    .usage(
+      "$0 join URL --token TOKEN [--name NAME] [--label KEY=VALUE]…\n\nEnrol this host with a controller.",
+    )
+    .positional("url", {
+      type: "string",
+      demandOption: true,
+      describe: "The controller's address, e.g. wss://controller.example.com:7443",
+    })
+    .option("token", {
+      type: "string",
+      requiresArg: true,
+      describe: "What `outpost token create` printed at the controller (required)",
+    })
+    .option("name", {
+      type: "string",
+      requiresArg: true,
+      describe: "What the host is called; default: the first part of its host name",
+    })
+    .option("label", {
+      type: "string",
+      array: true,
+      // Without it, the URL behind a label would be taken for another label.
+      nargs: 1,
+      default: [],
+      defaultDescription: "none",
+      describe: "A label to select the host by, KEY=VALUE; may be repeated",
+    })
+    .option("force", {
+      type: "boolean",
+      default: false,
+      describe: "Replace the identity that this directory has already",
+    })
+    .example("$0 join wss://controller.example.com:7443 --token outpost1_…", "under this host's own name")
+    .example(
+      "$0 join wss://10.0.0.1:7443 --token outpost1_… --name web1 --label role=web --label site=eu",
+      "",
+    );
+}
+
+function startOptions(argv: Argv) {
+  return withDirectory(argv)
+    .usage(
+      "$0 start\n\nRun the agent in the foreground, until SIGTERM or Ctrl-C. Its jobs go on without it; " +
+        "the next start adopts them. Logs to stderr: JSON lines, or plain ones on a terminal.",
+    )
+    .option("log-level", {
+      choices: logLevels,
+      default: "info" as const,
+      requiresArg: true,
+      describe: "The least important lines to log",
+    })
+    .example("$0 start", "")
+    .example("$0 start --dir /srv/agent --log-level debug", "");
+}
+
+function statusOptions(argv: Argv) {
+  return withDirectory(argv)
+    .usage(
+      "$0 status\n\nSay who this host is, which controller it belongs to, whether its agent runs, and what jobs it holds. " +
+        "Reads the disk only.",
+    )
+    .option("output", {
+      choices: ["text", "json"] as const,
+      default: "text" as const,
+      requiresArg: true,
+      describe: "For people, or for programs",
+    })
+    .example("$0 status", "")
+    .example("$0 status --output json", "");
+}
+
+function withDirectory<T>(argv: Argv<T>) {
+  return argv.option("dir", {
+    type: "string",
+    requiresArg: true,
+    default: defaultAgentDirectory(),
+    describe: "The agent's directory",
+  });
+}
+
+/** yargs says what is wrong; this adds what was meant and where to read on. */
+function usageError(message: string): OutpostError {
+  if (message.startsWith("Not enough non-option")) message = "the controller's address is missing";
+  const unknown = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1]?.split(", ") ?? [];
+  const meant = unknown
+    .map((word) => {
+      const command = suggest(word, commands);
+      const option = suggest(word, options);
+      return command ?? (option === undefined ? undefined : `--${option}`);
+    })
+    .filter((word) => word !== undefined);
+  const hint = meant.length === 0 ? "" : ` Did you mean ${meant.join(", ")}?`;
+  return new OutpostError(
+    ErrorCode.invalidArgument,
+    `${message.replaceAll("\n", " ").trim()}.${hint} See outpost-agent --help, or outpost-agent COMMAND --help.`,
+  );
+}

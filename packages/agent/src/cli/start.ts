@@ -1,0 +1,46 @@
+/** `outpost-agent start`: the agent in the foreground. */
+import { isatty } from "node:tty";
+import { Agent } from "../agent.ts";
+import type { LogLevel } from "../log-level.ts";
+import { createLog } from "../log.ts";
+import { agentVersion } from "../version.ts";
+import { ExitCode } from "./exit-code.ts";
+
+export interface StartOptions {
+  readonly dir: string;
+  readonly logLevel: LogLevel;
+}
+
+/** Longer than any timer may be; see `keepAlive`. */
+const longMs = 2 ** 31 - 1;
+
+/** Resolves when the agent was told to leave and has left. @throws OutpostError as `Agent.start` */
+export async function start({ dir, logLevel }: StartOptions): Promise<void> {
+  const log = createLog(logLevel, isatty(2));
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, `fault, the agent ends: ${error.message}`);
+    process.exit(ExitCode.failed);
+  });
+  // Between two connections nothing else keeps the process alive: the clock's timers never do.
+  const keepAlive = setInterval(() => {}, longMs);
+  try {
+    const told = firstSignal();
+    await using agent = await Agent.start({ directory: dir, log });
+    log.info({ pid: process.pid, directory: dir }, `agent ${agentVersion} of ${agent.name} runs`);
+    log.info(`${await told}: leaving; jobs go on`);
+  } finally {
+    clearInterval(keepAlive);
+  }
+}
+
+/** The first signal that asks us to leave. A second one ends the process at once, as if nobody listened. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      for (const other of signals) process.off(other, onSignal);
+      resolve(signal);
+    };
+    for (const signal of signals) process.on(signal, onSignal);
+  });
+}

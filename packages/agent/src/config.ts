@@ -1,0 +1,109 @@
+/** `agent.json`: what this host was joined to, and what it allows. Written by `join`, edited by people. */
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { ErrorCode, HostId, HostName, Labels, OutpostError } from "@outpost/protocol";
+import * as v from "valibot";
+import { parseControllerUrl } from "./controller-url.ts";
+import type { AgentPaths } from "./directory.ts";
+import { defaultJobSettings, type JobSettings } from "./jobs/index.ts";
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const atLeastOne = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+/** One entry per setting of `JobSettings`, where each is explained. A setting without an entry does not compile. */
+const settingsEntries = {
+  maxRunningJobs: v.optional(atLeastOne, defaultJobSettings.maxRunningJobs),
+  maxOutputBytesPerJob: v.optional(count, defaultJobSettings.maxOutputBytesPerJob),
+  maxTotalBytes: v.optional(count, defaultJobSettings.maxTotalBytes),
+  minFreeBytes: v.optional(count, defaultJobSettings.minFreeBytes),
+  maxEndedJobs: v.optional(count, defaultJobSettings.maxEndedJobs),
+  maxJobAgeMs: v.optional(count, defaultJobSettings.maxJobAgeMs),
+  tombstoneAgeMs: v.optional(count, defaultJobSettings.tombstoneAgeMs),
+  maxTombstones: v.optional(count, defaultJobSettings.maxTombstones),
+  defaultGraceMs: v.optional(count, defaultJobSettings.defaultGraceMs),
+} satisfies Record<keyof JobSettings, v.GenericSchema<number | undefined, number>>;
+
+const Settings = v.strictObject(settingsEntries);
+
+const Config = v.strictObject({
+  /** `wss://host:port`. */
+  controller: v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      try {
+        return parseControllerUrl(dataset.value);
+      } catch (error) {
+        addIssue({ message: OutpostError.from(error).message });
+        return NEVER;
+      }
+    }),
+  ),
+  /** This host's id at the controller, as in its certificate. */
+  host: HostId,
+  name: HostName,
+  /** As enrolled. The controller has its own copy; changing these changes nothing there. */
+  labels: v.optional(Labels, {}),
+  settings: v.optional(Settings, {}),
+});
+
+/** Settings that are left out have their defaults. */
+export type AgentConfig = v.InferOutput<typeof Config>;
+
+/** What `join` writes: settings only where they differ from the defaults. */
+export type WrittenConfig = v.InferInput<typeof Config>;
+
+/** @throws OutpostError `not_found` when the host has not joined; `invalid_argument` naming the file and the key */
+export async function readConfig(paths: AgentPaths): Promise<AgentConfig> {
+  const value = parseJson(paths.config, await readText(paths.config));
+  const parsed = v.safeParse(Config, value);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const key = v.getDotPath(issue);
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    `${paths.config}: ${key === null ? "" : `${key}: `}${describe(issue)}`,
+    { data: { file: paths.config, ...(key === null ? {} : { key }) } },
+  );
+}
+
+/** Replaces the file as a whole. */
+export async function writeConfig(paths: AgentPaths, config: WrittenConfig): Promise<void> {
+  const fresh = `${paths.config}.new`;
+  await writeFile(fresh, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o644, flush: true });
+  await rename(fresh, paths.config);
+}
+
+/** valibot says "Expected never" of a key that does not belong. */
+function describe(issue: v.BaseIssue<unknown>): string {
+  if (issue.expected === "never") {
+    const entries = issue.path!.length > 1 ? Settings.entries : Config.entries;
+    return `there is no such key; there are ${Object.keys(entries).join(", ")}`;
+  }
+  return issue.message;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") {
+      throw new OutpostError(
+        ErrorCode.notFound,
+        `${file} is not there: this host has not joined a controller; run \`outpost-agent join\` first, ` +
+          `or name another directory with --dir`,
+        { cause: error },
+      );
+    }
+    throw new OutpostError(ErrorCode.internal, `cannot read ${file}: ${String(code)}`, { cause: error });
+  }
+}
+
+function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new OutpostError(ErrorCode.invalidArgument, `${file} is not JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

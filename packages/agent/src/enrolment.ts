@@ -1,0 +1,133 @@
+/**
+ * How this host becomes one of a controller's hosts.
+ *
+ *     1  look      TLS without verification: take the CA's certificate, compare its fingerprint with the token's
+ *     2  verify    dial /enrol with that CA: from here on we know whom we talk to
+ *     3  enrol     send the token's secret and a certificate request; the private key is made here and stays here
+ *     4  check     the certificate must fit our key and come from that CA
+ *
+ * The secret is shown to nobody before step 2 has succeeded.
+ */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import {
+  controllerEnrolmentMethods,
+  type EnrolResult,
+  enrolmentMethods,
+  ErrorCode,
+  type Facts,
+  type HostName,
+  type Labels,
+  limits,
+  OutpostError,
+  Peer,
+  supportedVersions,
+} from "@outpost/protocol";
+import { dialWebSocket } from "@outpost/protocol/websocket";
+import type { Credentials } from "./credentials.ts";
+import { createIdentity } from "./identity.ts";
+import { fetchAuthority } from "./pinning.ts";
+import type { Token } from "./token.ts";
+import { software } from "./version.ts";
+
+export interface EnrolOptions {
+  /** The controller, as `parseControllerUrl` returns it. */
+  readonly url: string;
+  readonly token: Token;
+  readonly name: HostName;
+  readonly labels: Labels;
+  readonly facts: Facts;
+  readonly signal?: AbortSignal;
+}
+
+export interface Enrolment {
+  readonly host: EnrolResult["host"];
+  readonly name: HostName;
+  readonly credentials: Credentials;
+}
+
+/** How long the controller may take to sign, in milliseconds. It may be on a slow disk; a person waits at the prompt. */
+const enrolTimeoutMs = 15_000;
+
+/**
+ * @throws OutpostError `denied`: another CA, or a token that is unknown, expired or used up · `conflict`: the name is
+ * taken · `controller_unreachable`, `timeout`, `version_mismatch`, `cancelled`
+ */
+export async function enrol(options: EnrolOptions): Promise<Enrolment> {
+  const { url, token, name, signal } = options;
+  const authority = await fetchAuthority(url, token.fingerprint, signal);
+  const identity = await createIdentity(name);
+  const answer = await requestCertificate(options, authority, identity.request);
+  checkCertificate(answer, authority, identity.key);
+  return {
+    host: answer.host,
+    name: answer.name,
+    credentials: { key: identity.key, certificate: answer.certificate, authority },
+  };
+}
+
+async function requestCertificate(
+  options: EnrolOptions,
+  authority: string,
+  request: string,
+): Promise<EnrolResult> {
+  const { url, token, name, labels, facts, signal } = options;
+  const cancel = signal === undefined ? {} : { signal };
+  const socket = await dialWebSocket({ url: `${url}/enrol`, tls: { ca: authority }, ...cancel });
+  const peer = new Peer(socket, {
+    local: enrolmentMethods,
+    remote: controllerEnrolmentMethods,
+    handlers: {},
+  });
+  try {
+    await peer.request(
+      "hello",
+      { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes },
+      { ...cancel, timeoutMs: limits.helloTimeoutMs },
+    );
+    return await peer.request(
+      "enrol",
+      { secret: token.secret, name, labels, facts, request },
+      { ...cancel, timeoutMs: enrolTimeoutMs },
+    );
+  } catch (error) {
+    throw explain(OutpostError.from(error), options);
+  } finally {
+    await peer.close("enrolled, or not");
+  }
+}
+
+/** Adds what to do next to the controller's refusals. */
+function explain(error: OutpostError, { url, name }: EnrolOptions): OutpostError {
+  const { host } = new URL(url);
+  const say = (message: string): OutpostError =>
+    new OutpostError(error.code, message, { data: error.data, cause: error });
+  switch (error.code) {
+    case ErrorCode.denied:
+      return say(
+        `the controller at ${host} refused the token: ${error.message}. Make a new one with \`outpost token create\``,
+      );
+    case ErrorCode.conflict:
+      return say(
+        `the controller at ${host} has a host called ${name} already: ${error.message}. ` +
+          `Join with another name: --name NAME`,
+      );
+    case ErrorCode.disconnected:
+      return say(
+        `the controller at ${host} closed the connection before it answered (${error.message}); try again`,
+      );
+    default:
+      return error;
+  }
+}
+
+/** A certificate that does not fit would fail at every start, far from its cause. */
+function checkCertificate(answer: EnrolResult, authority: string, key: string): void {
+  const certificate = new X509Certificate(answer.certificate);
+  const ca = new X509Certificate(authority);
+  if (!certificate.checkPrivateKey(createPrivateKey(key)) || !certificate.verify(ca.publicKey)) {
+    throw new OutpostError(
+      ErrorCode.protocolError,
+      "the controller answered with a certificate that is not for our key or not from its own CA; report this as a bug",
+    );
+  }
+}

@@ -1,0 +1,95 @@
+/** A throw-away CA for tests: what the controller's is in earnest. */
+import "reflect-metadata";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  BasicConstraintsExtension,
+  Pkcs10CertificateRequest,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const dayMs = 24 * 60 * 60 * 1000;
+
+function validity(days: number): { notBefore: Date; notAfter: Date; serialNumber: string } {
+  return {
+    notBefore: new Date(Date.now() - dayMs),
+    notAfter: new Date(Date.now() + days * dayMs),
+    serialNumber: randomBytes(8).toString("hex"),
+  };
+}
+
+export interface KeyAndCertificate {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+export class TestAuthority {
+  readonly #keys: CryptoKeyPair;
+  readonly #certificate: X509Certificate;
+
+  private constructor(keys: CryptoKeyPair, certificate: X509Certificate) {
+    this.#keys = keys;
+    this.#certificate = certificate;
+  }
+
+  static async create(): Promise<TestAuthority> {
+    const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      name: [{ CN: ["test CA"] }],
+      keys,
+      signingAlgorithm: algorithm,
+      ...validity(10),
+      extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    });
+    return new TestAuthority(keys, certificate);
+  }
+
+  /** PEM. */
+  get certificate(): string {
+    return this.#certificate.toString("pem");
+  }
+
+  /** A token with this CA's fingerprint. */
+  token(secret: Buffer = randomBytes(24)): string {
+    const fingerprint = createHash("sha256").update(Buffer.from(this.#certificate.rawData)).digest();
+    return `outpost1_${Buffer.concat([fingerprint, secret]).toString("base64url")}`;
+  }
+
+  /** A certificate for a server on this machine. */
+  async issueServer(): Promise<KeyAndCertificate> {
+    const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const names = new SubjectAlternativeNameExtension([
+      { type: "dns", value: "localhost" },
+      { type: "ip", value: "127.0.0.1" },
+    ]);
+    const certificate = await this.#issue("localhost", keys.publicKey, names);
+    const der = Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+    return { key: `-----BEGIN PRIVATE KEY-----\n${der}\n-----END PRIVATE KEY-----\n`, certificate };
+  }
+
+  /** A host's certificate for the key of this PKCS #10 request (PEM). */
+  async issueHost(request: string, name: string, host: string): Promise<string> {
+    const parsed = new Pkcs10CertificateRequest(request);
+    if (!(await parsed.verify())) throw new Error("the request is not signed by its own key");
+    const publicKey = await parsed.publicKey.export();
+    const identity = new SubjectAlternativeNameExtension([
+      { type: "url", value: `urn:outpost:host:${host}` },
+    ]);
+    return this.#issue(name, publicKey, identity);
+  }
+
+  async #issue(name: string, publicKey: CryptoKey, names: SubjectAlternativeNameExtension): Promise<string> {
+    const certificate = await X509CertificateGenerator.create({
+      subject: [{ CN: [name] }],
+      issuer: this.#certificate.subject,
+      publicKey,
+      signingKey: this.#keys.privateKey,
+      signingAlgorithm: algorithm,
+      ...validity(5),
+      extensions: [names],
+    });
+    return certificate.toString("pem");
+  }
+}

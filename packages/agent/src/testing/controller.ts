@@ -1,0 +1,111 @@
+/** A controller of a few lines: real TLS, real WebSocket, real frames; enrols hosts and lets tests talk to agents. */
+import { createServer, type Server } from "node:https";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import {
+  controllerEnrolmentMethods,
+  type EnrolParams,
+  enrolmentMethods,
+  type MessageSocket,
+  newHostId,
+  type OutpostError,
+  Peer,
+} from "@outpost/protocol";
+import { refuseUpgrade, WebSocketAcceptor } from "@outpost/protocol/websocket";
+import { TestAuthority } from "./authority.ts";
+import { FakeSession, helloResult } from "./session.ts";
+
+export class FakeController implements AsyncDisposable {
+  readonly authority: TestAuthority;
+  readonly #server: Server;
+  readonly #acceptor = new WebSocketAcceptor();
+  readonly #peers = new Set<{ close(reason: string): Promise<void> }>();
+  readonly #waiting: ((session: FakeSession) => void)[] = [];
+  readonly #sessions: FakeSession[] = [];
+  /** Every `enrol` that came. */
+  readonly enrolments: EnrolParams[] = [];
+  /** When set, `enrol` answers with this error. */
+  refusal: OutpostError | undefined;
+  /** When set, upgrades are refused with HTTP 403 and this reason. */
+  refuseUpgrades: string | undefined;
+
+  private constructor(authority: TestAuthority, server: Server) {
+    this.authority = authority;
+    this.#server = server;
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (this.refuseUpgrades !== undefined) refuseUpgrade(socket, 403, this.refuseUpgrades);
+      else this.#acceptor.accept(request, socket, head, (ready) => this.#accept(request, ready));
+    });
+  }
+
+  /** @param shown the CA whose certificate the server shows beside its own; default the one that signed it */
+  static async start(shown?: TestAuthority): Promise<FakeController> {
+    const authority = await TestAuthority.create();
+    const { key, certificate } = await authority.issueServer();
+    const server = createServer({
+      key,
+      cert: certificate + "\n" + (shown ?? authority).certificate,
+      ca: authority.certificate,
+      minVersion: "TLSv1.3",
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return new FakeController(authority, server);
+  }
+
+  get url(): string {
+    const { port } = this.#server.address() as { port: number };
+    return `wss://127.0.0.1:${String(port)}`;
+  }
+
+  /** The next agent that connects, or one that has and was not asked for yet. */
+  session(): Promise<FakeSession> {
+    const session = this.#sessions.shift();
+    if (session !== undefined) return Promise.resolve(session);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    await Promise.all([...this.#peers].map((peer) => peer.close("the test is over")));
+    this.#server.closeAllConnections();
+  }
+
+  #accept(request: IncomingMessage, socket: MessageSocket): void {
+    if (request.url === "/enrol") {
+      this.#keep(
+        new Peer(socket, {
+          local: controllerEnrolmentMethods,
+          remote: enrolmentMethods,
+          handlers: { hello: () => helloResult("new"), enrol: (params) => this.#enrol(params) },
+        }),
+      );
+      return;
+    }
+    const { authorized } = request.socket as TLSSocket;
+    const session = new FakeSession(socket, authorized ? undefined : "the certificate is not ours");
+    this.#keep(session.peer);
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#sessions.push(session);
+    else waiting(session);
+  }
+
+  #keep(peer: { close(reason: string): Promise<void>; readonly closed: Promise<unknown> }): void {
+    this.#peers.add(peer);
+    void peer.closed.then(() => this.#peers.delete(peer));
+  }
+
+  async #enrol(params: EnrolParams) {
+    this.enrolments.push(params);
+    if (this.refusal !== undefined) throw this.refusal;
+    const host = newHostId();
+    return {
+      host,
+      name: params.name,
+      certificate: await this.authority.issueHost(params.request, params.name, host),
+      authority: this.authority.certificate,
+    };
+  }
+}

@@ -1,0 +1,59 @@
+/** The controller's end of one agent's connection, as tests see it. Works on any socket. */
+import {
+  agentMethods,
+  type Clock,
+  controllerAgentMethods,
+  ErrorCode,
+  type HelloParams,
+  type HelloResult,
+  type JobStatus,
+  limits,
+  type MessageSocket,
+  OutpostError,
+  Peer,
+  systemClock,
+} from "@outpost/protocol";
+
+export function helloResult(name: string): HelloResult {
+  return {
+    version: 1,
+    software: "fake-controller 0",
+    maxMessageBytes: limits.maxMessageBytes,
+    name,
+    time: Date.now(),
+  };
+}
+
+export class FakeSession {
+  readonly peer: Peer<typeof controllerAgentMethods, typeof agentMethods>;
+  readonly pages: (readonly JobStatus[])[] = [];
+  readonly changes: JobStatus[] = [];
+  hello: HelloParams | undefined;
+  /** Resolves when the last page of the inventory is here. */
+  readonly inventory: Promise<JobStatus[]>;
+
+  /** @param refusal when given, `hello` is denied with it */
+  constructor(socket: MessageSocket, refusal?: OutpostError | string, clock: Clock = systemClock) {
+    const inventory = Promise.withResolvers<JobStatus[]>();
+    this.inventory = inventory.promise;
+    this.peer = new Peer(socket, {
+      local: controllerAgentMethods,
+      remote: agentMethods,
+      clock,
+      handlers: {
+        hello: (params) => {
+          this.hello = params;
+          if (typeof refusal === "string") throw new OutpostError(ErrorCode.denied, refusal);
+          if (refusal !== undefined) throw refusal;
+          return helloResult("web1");
+        },
+        inventory: ({ jobs, last }) => {
+          this.pages.push(jobs);
+          if (last) inventory.resolve(this.pages.flat());
+          return {};
+        },
+        "job.changed": ({ status }) => void this.changes.push(status),
+      },
+    });
+  }
+}
