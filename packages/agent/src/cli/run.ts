@@ -11,7 +11,7 @@ const commands = ["join", "start", "status"];
 
 /** Those that take one value: given twice, yargs would make an array of it. */
 const singles = ["dir", "token", "name", "log-level", "output"];
-const options = [...singles, "label", "force", "help", "version"];
+const allOptions = [...singles, "label", "force", "help", "version"];
 
 /** Runs `outpost-agent` with these arguments. Resolves with the exit code; never rejects. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
@@ -153,7 +153,7 @@ function usageError(message: string): OutpostError {
   const meant = unknown
     .map((word) => {
       const command = suggest(word, commands);
-      const option = suggest(word, options);
+      const option = suggest(word, allOptions);
       return command ?? (option === undefined ? undefined : `--${option}`);
     })
     .filter((word) => word !== undefined);

@@ -1,6 +1,6 @@
 /** A throw-away CA for tests: what the controller's is in earnest. */
 import "reflect-metadata";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, type webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
   Pkcs10CertificateRequest,
@@ -26,10 +26,10 @@ export interface KeyAndCertificate {
 }
 
 export class TestAuthority {
-  readonly #keys: CryptoKeyPair;
+  readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
 
-  private constructor(keys: CryptoKeyPair, certificate: X509Certificate) {
+  private constructor(keys: webcrypto.CryptoKeyPair, certificate: X509Certificate) {
     this.#keys = keys;
     this.#certificate = certificate;
   }
@@ -73,14 +73,15 @@ export class TestAuthority {
   async issueHost(request: string, name: string, host: string): Promise<string> {
     const parsed = new Pkcs10CertificateRequest(request);
     if (!(await parsed.verify())) throw new Error("the request is not signed by its own key");
-    const publicKey = await parsed.publicKey.export();
+    // x509 names types of the DOM, which Node calls otherwise.
+    const publicKey = (await parsed.publicKey.export()) as webcrypto.CryptoKey;
     const identity = new SubjectAlternativeNameExtension([
       { type: "url", value: `urn:outpost:host:${host}` },
     ]);
     return this.#issue(name, publicKey, identity);
   }
 
-  async #issue(name: string, publicKey: CryptoKey, names: SubjectAlternativeNameExtension): Promise<string> {
+  async #issue(name: string, publicKey: webcrypto.CryptoKey, names: SubjectAlternativeNameExtension): Promise<string> {
     const certificate = await X509CertificateGenerator.create({
       subject: [{ CN: [name] }],
       issuer: this.#certificate.subject,
