@@ -1,4 +1,5 @@
 /** `outpost-agent join`. */
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { ErrorCode, HostName, Labels, OutpostError } from "@outpost/protocol";
@@ -106,23 +107,20 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-/** What the directory was joined to before, whose settings stay. */
+/** What the directory was joined to before, whose settings stay. @throws OutpostError `conflict` unless forced */
 async function previousConfig(
   paths: AgentPaths,
   force: boolean,
 ): Promise<Partial<WrittenConfig> | undefined> {
-  try {
-    const previous = await readConfig(paths);
-    if (force) return previous;
-    throw new OutpostError(
-      ErrorCode.conflict,
-      `${paths.directory} is ${previous.name}, a host of ${previous.controller}, already. ` +
-        `Replace that identity with --force, or join in another directory with --dir`,
-    );
-  } catch (error) {
-    const known = OutpostError.from(error);
-    if (known.code === ErrorCode.notFound) return undefined;
-    if (known.code === ErrorCode.invalidArgument && force) return undefined;
-    throw error;
-  }
+  if (!existsSync(paths.config) && !existsSync(paths.key)) return undefined;
+  const previous = await readConfig(paths).catch((error: unknown) => OutpostError.from(error));
+  const isConfig = !(previous instanceof OutpostError);
+  if (force) return isConfig ? previous : undefined;
+  const who = isConfig
+    ? `is ${previous.name}, a host of ${previous.controller}, already`
+    : "holds an identity already";
+  throw new OutpostError(
+    ErrorCode.conflict,
+    `${paths.directory} ${who}. Replace that identity with --force, or join in another directory with --dir`,
+  );
 }

@@ -81,7 +81,11 @@ export class TestAuthority {
     return this.#issue(name, publicKey, identity);
   }
 
-  async #issue(name: string, publicKey: webcrypto.CryptoKey, names: SubjectAlternativeNameExtension): Promise<string> {
+  async #issue(
+    name: string,
+    publicKey: webcrypto.CryptoKey,
+    names: SubjectAlternativeNameExtension,
+  ): Promise<string> {
     const certificate = await X509CertificateGenerator.create({
       subject: [{ CN: [name] }],
       issuer: this.#certificate.subject,

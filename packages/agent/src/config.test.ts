@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ErrorCode, newHostId } from "@outpost/protocol";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { readConfig, writeConfig } from "./config.ts";
+import { agentPaths, type AgentPaths } from "./directory.ts";
+import { defaultJobSettings } from "./jobs/index.ts";
+
+let paths: AgentPaths;
+beforeEach(async () => {
+  paths = agentPaths(await mkdtemp(join(tmpdir(), "outpost-config-")));
+});
+afterEach(() => rm(paths.directory, { recursive: true }));
+
+const valid = { controller: "wss://controller:7443", host: newHostId(), name: "web1" };
+
+function write(value: unknown): Promise<void> {
+  return writeFile(paths.config, typeof value === "string" ? value : JSON.stringify(value));
+}
+
+test("what is left out has its default", async () => {
+  await writeConfig(paths, valid);
+  expect(await readConfig(paths)).toEqual({ ...valid, labels: {}, settings: defaultJobSettings });
+});
+
+test("settings replace the defaults one by one", async () => {
+  await writeConfig(paths, { ...valid, labels: { role: "web" }, settings: { maxRunningJobs: 2 } });
+  expect(await readConfig(paths)).toMatchObject({
+    labels: { role: "web" },
+    settings: { ...defaultJobSettings, maxRunningJobs: 2 },
+  });
+});
+
+test.each([
+  [
+    { ...valid, settings: { maxRunningJob: 2 } },
+    "settings.maxRunningJob: there is no such key; there are maxRunningJobs, ",
+  ],
+  [
+    { ...valid, contoller: "x" },
+    "contoller: there is no such key; there are controller, host, name, labels, settings",
+  ],
+  [{ ...valid, settings: { maxRunningJobs: "2" } }, "settings.maxRunningJobs: "],
+  [{ ...valid, settings: { minFreeBytes: -1 } }, "settings.minFreeBytes: "],
+  [{ ...valid, name: "Web 1" }, "name: is not a host name"],
+  [{ ...valid, controller: "http://x" }, 'controller: "http://x" begins with http:'],
+  [{ controller: valid.controller, host: valid.host }, "name: "],
+  [[], ""],
+  ["{", "is not JSON"],
+])("%j: the error names the file and the key", async (value, message) => {
+  await write(value);
+  await expect(readConfig(paths)).rejects.toMatchObject({
+    code: ErrorCode.invalidArgument,
+    message: expect.stringContaining(message),
+  });
+  await expect(readConfig(paths)).rejects.toThrow(paths.config);
+});
+
+test("a directory that has not joined says how to", async () => {
+  await expect(readConfig(paths)).rejects.toMatchObject({
+    code: ErrorCode.notFound,
+    message: expect.stringContaining("outpost-agent join"),
+  });
+});
