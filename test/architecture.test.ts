@@ -154,6 +154,23 @@ describe("layers", () => {
   });
 });
 
+interface Manifest {
+  readonly exports: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly publishConfig: { readonly exports: unknown };
+}
+
+test.each(["protocol", "agent", "controller"])(
+  "what %s publishes is what it exports here, but for the sources",
+  (name) => {
+    const manifest = JSON.parse(read(`packages/${name}/package.json`)) as Manifest;
+    const published = Object.entries(manifest.exports).map(([entry, { source: _source, ...rest }]) => [
+      entry,
+      rest,
+    ]);
+    expect(manifest.publishConfig.exports).toEqual(Object.fromEntries(published));
+  },
+);
+
 describe("documents", () => {
   const headings = (path: string): Set<string> =>
     new Set([...read(path).matchAll(/^#+ `([^`]+)`/gm)].map((match) => match[1]!));
