@@ -1,23 +1,24 @@
 /**
  * The `timeline` stream of a job: when stdout and stderr grew, in records of 16 bytes. It restores the interleaving of
- * the two and gives each byte its time. The writer looks now and then; a record covers all that one stream has grown
- * since its last record.
+ * the two and says when each byte came.
  *
- *      0         6        7        8                16
- *     ┌─────────┬────────┬────────┬─────────────────┐
- *     │ time    │ stream │ 0      │ upTo            │     big-endian
- *     └─────────┴────────┴────────┴─────────────────┘
+ *      0                8        9                16
+ *     ┌────────────────┬────────┬─────────────────┐
+ *     │ time           │ stream │ upTo            │     big-endian
+ *     └────────────────┴────────┴─────────────────┘
  *
- *     time    milliseconds since 1970, 48 bits
+ *     time    microseconds since 1970, by the host's clock, which may step
  *     stream  1: stdout, 2: stderr
- *     upTo    the stream's length at that time: its bytes below this offset, and not below that of its last record
+ *     upTo    the stream's length after the growth
+ *
+ * There is one record for each growth that was seen: writes that follow each other within the time of one observation
+ * share a record. It covers the bytes from the `upTo` of the stream's last record.
  */
-import { ErrorCode, OutpostError } from "./errors.ts";
 import type { OutputName } from "./messages/stream.ts";
 
 export interface TimelineRecord {
-  /** Milliseconds since 1970. */
-  readonly time: number;
+  /** Microseconds since 1970. */
+  readonly timeUs: number;
   readonly stream: OutputName;
   /** Offset after the last byte that this record covers. */
   readonly upTo: number;
@@ -31,34 +32,34 @@ const streamNames = new Map<number, OutputName>([
   [1, "stdout"],
   [2, "stderr"],
 ]);
+const upToBits = 56n;
+const upToMask = (1n << upToBits) - 1n;
 
 export function encodeTimeline(records: readonly TimelineRecord[]): Uint8Array {
   const bytes = new Uint8Array(records.length * timelineRecordBytes);
   const view = new DataView(bytes.buffer);
-  for (const [index, record] of records.entries()) {
+  for (const [index, { timeUs, stream, upTo }] of records.entries()) {
     const at = index * timelineRecordBytes;
-    view.setBigUint64(at, (BigInt(record.time) << 16n) | (BigInt(streamNumbers[record.stream]) << 8n));
-    view.setBigUint64(at + 8, BigInt(record.upTo));
+    view.setBigUint64(at, BigInt(timeUs));
+    view.setBigUint64(at + 8, (BigInt(streamNumbers[stream]) << upToBits) | BigInt(upTo));
   }
   return bytes;
 }
 
 /**
- * Reads whole records; what remains at the end is the beginning of one that is still on its way.
- * @throws OutpostError `protocol_error` when a record names no stream
+ * Reads whole records; what remains at the end is the beginning of one that is still on its way. Records of streams
+ * that we do not know (a newer agent's) are left out.
  */
 export function decodeTimeline(bytes: Uint8Array): TimelineRecord[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const records: TimelineRecord[] = [];
   for (let at = 0; at + timelineRecordBytes <= bytes.byteLength; at += timelineRecordBytes) {
-    const stream = streamNames.get(view.getUint8(at + 6));
-    if (stream === undefined) {
-      throw new OutpostError(ErrorCode.protocolError, "a timeline record names no stream");
-    }
+    const stream = streamNames.get(view.getUint8(at + 8));
+    if (stream === undefined) continue;
     records.push({
-      time: Number(view.getBigUint64(at) >> 16n),
+      timeUs: Number(view.getBigUint64(at)),
       stream,
-      upTo: Number(view.getBigUint64(at + 8)),
+      upTo: Number(view.getBigUint64(at + 8) & upToMask),
     });
   }
   return records;
