@@ -1,0 +1,77 @@
+/**
+ * What an agent that was restarted finds of a job that had not ended: from its directory, and from the processes of
+ * the host. Decides; changes nothing.
+ *
+ *     process.json  same boot  ──▶ running (whether its wrapper still lives, the running job looks itself)
+ *                   other boot ──▶ the same: no process of that boot lives, so it settles at once
+ *     none          a process with the job's marks ──▶ running
+ *                   exit record complete           ──▶ ended
+ *                   spec.json not complete         ──▶ nothing ran: spec.json comes before the process
+ *                   else                           ──▶ lost: it may have run
+ */
+import type { Platform, ProcessInfo } from "../platform/index.ts";
+import { conclude } from "./conclusion.ts";
+import { jobMarks } from "./environment.ts";
+import type { EndRecord, JobDirectory, ProcessRecord, SpecRecord } from "./job-directory.ts";
+import { carriesMarks } from "./process-tree.ts";
+
+export type Finding =
+  | { readonly kind: "running"; readonly process: ProcessRecord; readonly spec: Partial<SpecRecord> }
+  | { readonly kind: "ended"; readonly end: EndRecord }
+  | { readonly kind: "nothing" };
+
+export class Adoption {
+  readonly #platform: Platform;
+  readonly #hostName: string;
+  #processes: ProcessInfo[] | undefined;
+
+  constructor(platform: Platform, hostName: string) {
+    this.#platform = platform;
+    this.#hostName = hostName;
+  }
+
+  examine(directory: JobDirectory, now: number): Finding {
+    const spec = directory.readSpec();
+    const process = directory.readProcess();
+    if (process !== undefined) return { kind: "running", process, spec: spec ?? {} };
+    const wrapper = this.#findWrapper(directory);
+    if (wrapper !== undefined) {
+      const { bootId } = this.#platform;
+      const { pid, startTime } = wrapper;
+      const startedAt = spec?.acceptedAt ?? now;
+      return {
+        kind: "running",
+        process: { pid, startTime, bootId, startedAt, program: "" },
+        spec: spec ?? {},
+      };
+    }
+    return this.#withoutProcess(directory, spec, now);
+  }
+
+  #withoutProcess(directory: JobDirectory, spec: SpecRecord | undefined, now: number): Finding {
+    const written = { stdout: directory.sizeOf("stdout"), stderr: directory.sizeOf("stderr") };
+    const { record, at } = directory.readExit();
+    if (record.kind === "empty") {
+      if (spec === undefined) return { kind: "nothing" };
+      const message =
+        "the agent died while it started the job, and found no trace of it afterwards; it may not have run";
+      return {
+        kind: "ended",
+        end: { state: "lost", reason: { code: "start_interrupted", message }, written, settledAt: now },
+      };
+    }
+    const conclusion = conclude({ record, stop: directory.readStop(), rebooted: false, diskFull: false });
+    const times = record.kind === "complete" ? { endedAt: at } : {};
+    const startedAt = spec === undefined ? {} : { startedAt: spec.acceptedAt };
+    return { kind: "ended", end: { ...conclusion, ...startedAt, ...times, written, settledAt: now } };
+  }
+
+  /** The leader of a process group with the job's marks in its environment. */
+  #findWrapper(directory: JobDirectory): ProcessInfo | undefined {
+    this.#processes ??= this.#platform.processes();
+    const marks = jobMarks(directory.job, this.#hostName);
+    return this.#processes.find(
+      ({ pid, group }) => pid === group && carriesMarks(this.#platform.environment(pid), marks),
+    );
+  }
+}

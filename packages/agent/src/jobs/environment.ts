@@ -1,0 +1,41 @@
+/** The environment of jobs: a clean base, never the agent's own, so that a job does not depend on how the agent was started. */
+import { userInfo } from "node:os";
+
+/** Where programs are looked for when the job's own environment has no PATH. */
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export type Environment = Readonly<Record<string, string>>;
+
+/** What every job of this agent starts from: PATH, HOME, USER, LOGNAME, SHELL, LANG. */
+export function baseEnvironment(): Environment & { readonly HOME: string } {
+  const user = userInfo();
+  const path = process.platform === "darwin" ? `/opt/homebrew/bin:${defaultPath}` : defaultPath;
+  return {
+    PATH: path,
+    HOME: user.homedir,
+    USER: user.username,
+    LOGNAME: user.username,
+    SHELL: user.shell ?? "/bin/sh",
+    LANG: "C.UTF-8",
+  };
+}
+
+/**
+ * What marks every process of a job, in its environment, as `NAME=value`. Both together: several agents may run on one
+ * machine, and a fan-out job has the same id on each of its hosts.
+ */
+export function jobMarks(job: string, host: string): readonly [string, string] {
+  return [`OUTPOST_JOB=${job}`, `OUTPOST_HOST=${host}`];
+}
+
+/** The marks come last: a job cannot pass for another. */
+export function jobEnvironment(base: Environment, own: Environment, marks: readonly string[]): Environment {
+  const environment: Record<string, string> = { ...base, ...own };
+  for (const mark of marks) {
+    const at = mark.indexOf("=");
+    environment[mark.slice(0, at)] = mark.slice(at + 1);
+  }
+  // The wrapper asks BASH_VERSION whether its shell is bash. Another shell must not be told so by a job's environment.
+  delete environment["BASH_VERSION"];
+  return environment;
+}

@@ -1,0 +1,166 @@
+/**
+ * A job's directory: names, and the small files in it. It knows what is written where, not what follows from it.
+ *
+ *     spec.json       what was asked, by whom, when                complete before anything runs
+ *     script/NAME     the body of a script command
+ *     stdin           input: inline, or as far as it has arrived
+ *     stdin.end       the size of a streamed input                 only once it is complete
+ *     stdout stderr   the bytes, nothing else
+ *     exit            spaces; the wrapper's record at the end      exit-record.ts
+ *     process.json    pid, start time, boot id                     after the process was started
+ *     timeline        when stdout and stderr grew                  timeline.ts
+ *     received.json   acknowledged offsets
+ *     stop.json       that it is being stopped, why, by whom       before the first signal is sent
+ *     end.json        how it ended, settled once                   never recomputed
+ */
+import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import {
+  EndReason,
+  EndReasonCode,
+  Exit,
+  JobState,
+  type JobId,
+  type JobSpec,
+  type JobStartParams,
+} from "@outpost/protocol";
+import * as v from "valibot";
+import { parseExitRecord, type ExitRecord } from "./exit-record.ts";
+import { readSmallFile, replaceSmallFile, writeSmallFile } from "./small-file.ts";
+
+/** What of `spec.json` is needed again after a restart; the rest is for people. */
+const SpecRecord = v.object({
+  operator: v.string(),
+  acceptedAt: v.number(),
+  timeoutMs: v.optional(v.number()),
+  graceMs: v.optional(v.number()),
+  streamed: v.boolean(),
+});
+export type SpecRecord = v.InferOutput<typeof SpecRecord>;
+
+const ProcessRecord = v.object({
+  /** The wrapper: leader of the job's session and process group. */
+  pid: v.number(),
+  startTime: v.string(),
+  bootId: v.string(),
+  startedAt: v.number(),
+  /** The main process's program, as it was found. */
+  program: v.string(),
+});
+export type ProcessRecord = v.InferOutput<typeof ProcessRecord>;
+
+/** That a job is being stopped. Written before the first signal, so that whoever finds the job knows who it was. */
+const StopRecord = v.object({
+  at: v.number(),
+  graceMs: v.number(),
+  code: EndReasonCode,
+  message: v.string(),
+  by: v.optional(v.string()),
+});
+export type StopRecord = v.InferOutput<typeof StopRecord>;
+
+const EndRecord = v.object({
+  state: JobState,
+  startedAt: v.optional(v.number()),
+  endedAt: v.optional(v.number()),
+  exit: v.optional(Exit),
+  reason: v.optional(EndReason),
+  written: v.object({ stdout: v.number(), stderr: v.number() }),
+  /** When the agent concluded it. The age of an ended job counts from here. */
+  settledAt: v.number(),
+});
+export type EndRecord = v.InferOutput<typeof EndRecord>;
+
+const Received = v.object({ stdout: v.number(), stderr: v.number() });
+export type Received = v.InferOutput<typeof Received>;
+
+export class JobDirectory {
+  readonly job: JobId;
+  readonly path: string;
+
+  constructor(root: string, job: JobId) {
+    this.job = job;
+    this.path = join(root, job);
+  }
+
+  file(name: "stdout" | "stderr" | "timeline" | "exit" | "stdin" | "stdin.end" | "spec.json"): string {
+    return join(this.path, name);
+  }
+
+  /** Its being made is the lock on the id. @throws EEXIST when the job was started before */
+  create(): void {
+    mkdirSync(this.path, { mode: 0o700 });
+  }
+
+  writeSpec(params: JobStartParams, acceptedAt: number): void {
+    const { spec, operator, job } = params;
+    const { timeoutMs, graceMs } = spec;
+    const streamed = spec.input.kind === "stream";
+    const asked = { ...spec, command: withoutBody(spec.command), input: { kind: spec.input.kind } };
+    writeSmallFile(this.file("spec.json"), {
+      job,
+      operator,
+      acceptedAt,
+      timeoutMs,
+      graceMs,
+      streamed,
+      spec: asked,
+    });
+  }
+
+  readSpec(): SpecRecord | undefined {
+    return readSmallFile(this.file("spec.json"), SpecRecord);
+  }
+
+  writeProcess(record: ProcessRecord): void {
+    writeSmallFile(join(this.path, "process.json"), record);
+  }
+
+  readProcess(): ProcessRecord | undefined {
+    return readSmallFile(join(this.path, "process.json"), ProcessRecord);
+  }
+
+  writeStop(record: StopRecord): void {
+    replaceSmallFile(join(this.path, "stop.json"), record);
+  }
+
+  readStop(): StopRecord | undefined {
+    return readSmallFile(join(this.path, "stop.json"), StopRecord);
+  }
+
+  writeEnd(record: EndRecord): void {
+    replaceSmallFile(join(this.path, "end.json"), record);
+  }
+
+  readEnd(): EndRecord | undefined {
+    return readSmallFile(join(this.path, "end.json"), EndRecord);
+  }
+
+  writeReceived(received: Received): void {
+    replaceSmallFile(join(this.path, "received.json"), received);
+  }
+
+  readReceived(): Received | undefined {
+    return readSmallFile(join(this.path, "received.json"), Received);
+  }
+
+  /** The exit record, and when it was written, in milliseconds since 1970. */
+  readExit(): { readonly record: ExitRecord; readonly at: number } {
+    try {
+      const path = this.file("exit");
+      return { record: parseExitRecord(readFileSync(path)), at: Math.floor(statSync(path).mtimeMs) };
+    } catch {
+      return { record: { kind: "empty" }, at: 0 };
+    }
+  }
+
+  /** The size of one of its files in bytes, 0 when it is not there. */
+  sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin"): number {
+    return statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+}
+
+/** A script's body has a file of its own. */
+function withoutBody(command: JobSpec["command"]): unknown {
+  return command.kind === "script" ? { ...command, body: undefined } : command;
+}

@@ -1,0 +1,1 @@
+export { groupExists, hostPlatform, type Platform, type ProcessInfo } from "./platform.ts";
