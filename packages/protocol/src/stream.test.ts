@@ -64,9 +64,10 @@ describe("credit, in any interleaving", () => {
         const consume = (bytes: number): void => {
           const fresh = Math.min(bytes, received() - consumed);
           consumed += fresh;
-          // The reader's rule: what it holds and what may still come never exceed its window.
-          into.grant(into.offset + window - (received() - consumed));
+          grant();
         };
+        // The reader's rule: what it holds and what may still come never exceed its window.
+        const grant = (): void => into.grant(into.offset + window - (received() - consumed));
         const send = (bytes: number): void => {
           const length = Math.min(bytes, out.sendable);
           if (length > 0) out.send(content(out.offset, length));
@@ -79,7 +80,10 @@ describe("credit, in any interleaving", () => {
             case "skip": {
               const to = out.offset + what.bytes;
               gaps.push([out.offset, to]);
-              wire.down.push((stream) => stream.skipTo(to));
+              wire.down.push((stream) => {
+                stream.skipTo(to);
+                grant();
+              });
               out.skipTo(to);
               break;
             }
@@ -231,14 +235,25 @@ describe("the receiver", () => {
     expect(ends).toEqual([undefined]);
   });
 
-  test("grants behind a gap what was left, so that a gap beyond the credit does not stop the stream", () => {
+  test("behind a gap the sender waits for a grant, and the receiver may count from there", () => {
     const { wire, out, into } = pair(0, 100);
     out.send(new Uint8Array(30));
     for (const frame of wire.down.splice(0)) frame(into);
     out.skipTo(5000);
     expect(out.sendable).toBe(0);
     into.skipTo(5000);
+    expect(wire.up).toEqual([]);
+    into.grant(5070);
     for (const frame of wire.up) frame(out);
     expect(out.sendable).toBe(70);
+  });
+
+  test("a gap inside the credit leaves the credit as it is", () => {
+    const { out, into } = pair(0, 100);
+    out.skipTo(60);
+    into.skipTo(60);
+    expect(out.sendable).toBe(40);
+    expect(() => into.arrived(60, new Uint8Array(40))).not.toThrow();
+    expect(() => into.arrived(100, new Uint8Array(1))).toThrow("beyond the credit");
   });
 });

@@ -188,14 +188,12 @@ export class IncomingStream {
     this.#link.sendCredit(this.number, upTo);
   }
 
-  /** An announced gap: the next chunk comes at `offset`. What was left of the credit is granted again from there, since
-   * the sender's credit, an absolute offset, may lie inside the gap. MUST be called in the listener of the gap's event. */
+  /** An announced gap: the next chunk comes at `offset`. MUST be called in the listener of the gap's event, and `grant`
+   * after it: the sender's credit, an absolute offset, may lie inside the gap, and then it waits for more. Not done
+   * here, because a relay may only pass on what its own reader has granted. */
   skipTo(offset: number): void {
-    if (offset <= this.#offset) return;
-    const leftBytes = Math.max(0, this.#credit - this.#offset);
-    this.#offset = offset;
-    if (leftBytes > 0) this.grant(offset + leftBytes);
-    this.#credit = Math.max(this.#credit, offset);
+    this.#offset = Math.max(this.#offset, offset);
+    this.#credit = Math.max(this.#credit, this.#offset);
   }
 
   /** The receiver wants no more; what is still on its way is dropped. Tell the sender by cancelling the request. */
