@@ -69,7 +69,10 @@ function certificate(
   const signature = sign("sha256", body, options.by?.privateKey ?? pair.privateKey);
   const whole = der(0x30, body, ecdsaSha256, der(0x03, Uint8Array.of(0), signature));
   const key = pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const cert = `-----BEGIN CERTIFICATE-----\n${whole.toString("base64").replaceAll(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+  const cert = `-----BEGIN CERTIFICATE-----\n${whole
+    .toString("base64")
+    .match(/.{1,64}/g)!
+    .join("\n")}\n-----END CERTIFICATE-----\n`;
   return { cert, key, name, privateKey: createPrivateKey(key) };
 }
 
