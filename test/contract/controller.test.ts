@@ -1,7 +1,23 @@
 /** An agent that knows nothing of our code, only docs/protocol.md, serves the real controller. */
 import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { initController, startController } from "@outpost/controller/server";
+import {
+  controllerOperatorMethods,
+  type FanOutDone,
+  type JobSpec,
+  limits,
+  newJobId,
+  operatorMethods,
+  type OutputName,
+  Peer,
+  supportedVersions,
+} from "@outpost/protocol";
+import { dialWebSocket } from "@outpost/protocol/websocket";
+import { pino } from "pino";
 import { beforeEach, expect, test } from "vitest";
-import { Playground } from "../kit/playground.ts";
 import { missing, PythonAgent } from "./python-agent.ts";
 
 const why = missing();
@@ -9,39 +25,118 @@ beforeEach((context) => {
   if (why !== undefined) context.skip(`the controller with an agent in another language: ${why}`);
 });
 
-const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+type OperatorPeer = Peer<typeof operatorMethods, typeof controllerOperatorMethods>;
 
-test("joined by a token, listed, invoked, received", async () => {
-  await using playground = await Playground.create({ hosts: [] });
-  await using agent = await PythonAgent.create();
-  const made = await playground.outpost([
-    "token",
-    "create",
-    "--ttl",
-    "1h",
-    "--uses",
-    "1",
-    "--output",
-    "json",
-  ]);
-  const { token } = JSON.parse(made.stdout.toString()) as { token: string };
-  expect(await agent.join(playground.url, token, "py1"), agent.said).toBe(0);
-  void agent.run();
-  await playground.connected(["py1"]);
-  const short = await playground.outpost([
-    "invoke",
-    "py1",
-    "--",
-    "sh",
-    "-c",
-    "echo out; echo err >&2; exit 7",
-  ]);
-  expect({ ...short, stdout: short.stdout.toString() }).toMatchObject({
-    exitCode: 7,
-    stdout: "out\n",
-    stderr: "err\n",
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const shell = (text: string): JobSpec => ({
+  command: { kind: "shell", text },
+  env: {},
+  input: { kind: "none" },
+});
+
+/** A controller in a directory of its own, and its first operator's connection. */
+async function controllerWithOperator(resources: AsyncDisposableStack) {
+  const directory = await mkdtemp(join(tmpdir(), "outpost-contract-"));
+  resources.defer(() => rm(directory, { recursive: true, force: true }));
+  const { authority, operator } = await initController({
+    directory,
+    names: ["127.0.0.1"],
+    operatorName: "ann",
   });
-  const long = await playground.outpost(["invoke", "py1", "-c", "head -c 3000000 /dev/zero"]);
-  expect(long.exitCode, long.stderr).toBe(0);
+  const log = pino({ level: "silent" });
+  const controller = resources.use(await startController({ directory, host: "127.0.0.1", port: 0, log }));
+  const url = `wss://127.0.0.1:${String(controller.port)}`;
+  const tls = { ca: authority, cert: operator.certificate, key: operator.key };
+  const peer: OperatorPeer = new Peer(await dialWebSocket({ url: `${url}/operator`, tls }), {
+    local: operatorMethods,
+    remote: controllerOperatorMethods,
+    handlers: { goodbye: () => {} },
+  });
+  resources.defer(() => peer.close("the test is over"));
+  const { maxMessageBytes } = limits;
+  await peer.request("hello", { versions: supportedVersions, software: "contract", maxMessageBytes });
+  return { url, peer };
+}
+
+/** Starts a fan-out job on `py1` and receives it to its end. */
+async function invoke(peer: OperatorPeer, spec: JobSpec) {
+  const job = newJobId();
+  await peer.request("fanout.start", { job, targets: "py1", spec, mode: "keep", receiving: true });
+  const output: Record<OutputName, Buffer[]> = { stdout: [], stderr: [] };
+  let done: FanOutDone | undefined;
+  const window = limits.defaultWindowBytes;
+  await peer.request(
+    "fanout.receive",
+    { job, streams: ["stdout", "stderr"], follow: true, window },
+    {
+      onEvent(event) {
+        if (event.event === "receive.done") done = event.params;
+        if (event.event !== "receive.opened") return;
+        const { stream: number, offset, name } = event.params;
+        const stream = peer.acceptStream(
+          number,
+          { offset, window },
+          {
+            chunk(at, bytes) {
+              output[name as OutputName].push(Buffer.from(bytes));
+              stream.grant(at + bytes.byteLength + window);
+            },
+            end: () => {},
+          },
+        );
+      },
+    },
+  );
+  for (const name of ["stdout", "stderr"] as const)
+    output[name].push(Buffer.from(done?.tail?.[name]?.bytes ?? []));
+  const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
+  const received = { stdout: stdout.byteLength, stderr: stderr.byteLength };
+  await peer.request("fanout.acknowledge", { job, received: { py1: received } as never });
+  return { job, status: done?.info.status, stdout, stderr };
+}
+
+test("joined by a token, listed, run on, received, stopped", async () => {
+  await using resources = new AsyncDisposableStack();
+  const { url, peer } = await controllerWithOperator(resources);
+  const agent = resources.use(await PythonAgent.create());
+  const { token } = await peer.request("token.create", { ttlMs: 60_000, uses: 1 });
+  expect(await agent.join(url, token, "py1"), agent.said).toBe(0);
+  void agent.run();
+  const hosts = async () => (await peer.request("host.list", {})).hosts;
+  await expect
+    .poll(hosts)
+    .toMatchObject([{ name: "py1", state: "connected", labels: { "made-with": "python" } }]);
+
+  const short = await invoke(peer, shell("echo out; echo err >&2; exit 7"));
+  expect(short.status).toMatchObject({ state: "failed", exit: { code: 7 } });
+  expect([short.stdout.toString(), short.stderr.toString()]).toEqual(["out\n", "err\n"]);
+
+  const long = await invoke(peer, shell("head -c 3000000 /dev/zero"));
+  expect(long.status).toMatchObject({ state: "completed", exit: { code: 0 } });
   expect(sha256(long.stdout)).toBe(sha256(Buffer.alloc(3_000_000)));
+
+  const job = newJobId();
+  await peer.request("fanout.start", {
+    job,
+    targets: "py1",
+    spec: shell("exec sleep 1000"),
+    mode: "keep",
+    receiving: false,
+  });
+  await peer.request("fanout.stop", { job });
+  const { jobs } = await peer.request("fanout.wait", { job, any: false, timeoutMs: 10_000 });
+  expect(jobs).toMatchObject([
+    { host: "py1", status: { state: "stopped", reason: { code: "stopped", by: "ann" } } },
+  ]);
+});
+
+test("a token that is used up is denied, and says so", async () => {
+  await using resources = new AsyncDisposableStack();
+  const { url, peer } = await controllerWithOperator(resources);
+  const { token } = await peer.request("token.create", { ttlMs: 60_000, uses: 1 });
+  const first = resources.use(await PythonAgent.create());
+  expect(await first.join(url, token, "py1"), first.said).toBe(0);
+  const second = resources.use(await PythonAgent.create());
+  expect(await second.join(url, token, "py2")).not.toBe(0);
+  expect(second.said).toContain("denied");
 });
