@@ -91,7 +91,7 @@ async function invoke(peer: OperatorPeer, spec: JobSpec) {
     output[name].push(Buffer.from(done?.tail?.[name]?.bytes ?? []));
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
   const received = { stdout: stdout.byteLength, stderr: stderr.byteLength };
-  await peer.request("fanout.acknowledge", { job, received: { py1: received } as never });
+  await peer.request("fanout.acknowledge", { job, received: { py1: received } });
   return { job, status: done?.info.status, stdout, stderr };
 }
 
