@@ -67,9 +67,11 @@ function commonName(name: string): Array<Record<string, string[]>> {
   return [{ CN: [name] }];
 }
 
+type PublicKey = webcrypto.CryptoKey | x509.PublicKey;
+
 interface LeafOptions {
   readonly name: string;
-  readonly publicKey: x509.PublicKeyType;
+  readonly publicKey: PublicKey;
   readonly usage: "serverAuth" | "clientAuth";
   readonly alternativeNames: x509.JsonGeneralNames;
 }
@@ -92,22 +94,19 @@ export class Authority {
   static async create(): Promise<{ authority: Authority; credentials: Credentials }> {
     const x = await library();
     const keys = await generateKeys();
-    const certificate = await x.X509CertificateGenerator.createSelfSigned(
-      {
-        serialNumber: newSerial(),
-        // CAs of different controllers have different names, so that a wrong one is told from a damaged one.
-        name: commonName(`Outpost CA ${randomBytes(4).toString("hex")}`),
-        ...validity(authorityDays),
-        signingAlgorithm,
-        keys,
-        extensions: [
-          new x.BasicConstraintsExtension(true, 0, true),
-          new x.KeyUsagesExtension(x.KeyUsageFlags.keyCertSign | x.KeyUsageFlags.cRLSign, true),
-          await x.SubjectKeyIdentifierExtension.create(keys.publicKey),
-        ],
-      },
-      webcrypto as Crypto,
-    );
+    const certificate = await x.X509CertificateGenerator.createSelfSigned({
+      serialNumber: newSerial(),
+      // CAs of different controllers have different names, so that a wrong one is told from a damaged one.
+      name: commonName(`Outpost CA ${randomBytes(4).toString("hex")}`),
+      ...validity(authorityDays),
+      signingAlgorithm,
+      keys,
+      extensions: [
+        new x.BasicConstraintsExtension(true, 0, true),
+        new x.KeyUsagesExtension(x.KeyUsageFlags.keyCertSign | x.KeyUsageFlags.cRLSign, true),
+        await x.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    });
     const credentials = {
       certificate: `${certificate.toString("pem")}\n`,
       key: await keyToPem(keys.privateKey),
@@ -150,7 +149,7 @@ export class Authority {
     return this.#issueClient(identity, name, await requestedKey(request));
   }
 
-  #issueClient(identity: Identity, name: string, publicKey: x509.PublicKeyType): Promise<string> {
+  #issueClient(identity: Identity, name: string, publicKey: PublicKey): Promise<string> {
     const alternativeNames = [{ type: "url", value: identityUrn(identity) } as const];
     return this.#issue({ name, publicKey, usage: "clientAuth", alternativeNames });
   }
@@ -158,26 +157,23 @@ export class Authority {
   async #issue({ name, publicKey, usage, alternativeNames }: LeafOptions): Promise<string> {
     const x = await library();
     const { issuer, key } = await (this.#signer ??= this.#loadSigner());
-    const certificate = await x.X509CertificateGenerator.create(
-      {
-        serialNumber: newSerial(),
-        subject: commonName(name),
-        issuer: issuer.subjectName,
-        ...validity(leafDays),
-        signingAlgorithm,
-        publicKey,
-        signingKey: key,
-        extensions: [
-          new x.BasicConstraintsExtension(false, undefined, true),
-          new x.KeyUsagesExtension(x.KeyUsageFlags.digitalSignature, true),
-          new x.ExtendedKeyUsageExtension([x.ExtendedKeyUsage[usage]]),
-          new x.SubjectAlternativeNameExtension(alternativeNames),
-          await x.AuthorityKeyIdentifierExtension.create(issuer, false, webcrypto as Crypto),
-          await x.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto as Crypto),
-        ],
-      },
-      webcrypto as Crypto,
-    );
+    const certificate = await x.X509CertificateGenerator.create({
+      serialNumber: newSerial(),
+      subject: commonName(name),
+      issuer: issuer.subjectName,
+      ...validity(leafDays),
+      signingAlgorithm,
+      publicKey,
+      signingKey: key,
+      extensions: [
+        new x.BasicConstraintsExtension(false, undefined, true),
+        new x.KeyUsagesExtension(x.KeyUsageFlags.digitalSignature, true),
+        new x.ExtendedKeyUsageExtension([x.ExtendedKeyUsage[usage]]),
+        new x.SubjectAlternativeNameExtension(alternativeNames),
+        await x.AuthorityKeyIdentifierExtension.create(issuer, false),
+        await x.SubjectKeyIdentifierExtension.create(publicKey, false),
+      ],
+    });
     return `${certificate.toString("pem")}\n`;
   }
 
@@ -197,7 +193,7 @@ async function requestedKey(pem: string): Promise<x509.PublicKey> {
   let isSigned: boolean;
   try {
     request = new x.Pkcs10CertificateRequest(pem);
-    isSigned = await request.verify(webcrypto as Crypto);
+    isSigned = await request.verify();
   } catch (cause) {
     throw bad("is malformed", cause);
   }

@@ -1,0 +1,286 @@
+/** The fan-out jobs of the catalogue, and their jobs. */
+import type { StatementSync } from "node:sqlite";
+import type { HostId, HostName, JobId, JobState, JobStatus, OutputMode, WireError } from "@outpost/protocol";
+import type { Database } from "./database.ts";
+
+/** Received offsets of all three streams. */
+export interface Received {
+  readonly stdout: number;
+  readonly stderr: number;
+  readonly timeline: number;
+}
+
+/** A stop or removal that the host has not confirmed. */
+export interface Waiting {
+  readonly kind: "stop" | "remove";
+  /** Who asked, by name. */
+  readonly operator: string;
+  readonly graceMs?: number;
+}
+
+export interface FanOutRecord {
+  readonly id: JobId;
+  readonly name: string | undefined;
+  readonly operator: string;
+  readonly command: string;
+  readonly mode: OutputMode;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** The JobSpec as `spec.ts` packs it; absent once nothing can be started any more. */
+  readonly spec: Uint8Array | undefined;
+  readonly hosts: number;
+  readonly endedAt: number | undefined;
+  readonly inputSize: number | undefined;
+  readonly inputError: WireError | undefined;
+  readonly removedBy: string | undefined;
+}
+
+export interface JobRecord {
+  readonly fanOut: JobId;
+  readonly host: HostId;
+  readonly position: number;
+  readonly hostName: HostName;
+  readonly status: JobStatus;
+  readonly received: Received;
+  readonly unread: number;
+  readonly held: boolean;
+  readonly collected: boolean;
+  readonly waiting: Waiting | undefined;
+}
+
+export interface FanOutFilter {
+  readonly name?: string | undefined;
+  readonly before?: number | undefined;
+  readonly after?: number | undefined;
+}
+
+/** How many jobs are in a state, and what of theirs is unread. */
+export interface StateCount {
+  readonly state: JobState;
+  readonly jobs: number;
+  readonly unread: number;
+}
+
+interface FanOutRow {
+  id: JobId;
+  name: string | null;
+  operator: string;
+  command: string;
+  mode: OutputMode;
+  created_at: number;
+  expires_at: number;
+  spec: Uint8Array | null;
+  hosts: number;
+  ended_at: number | null;
+  input_size: number | null;
+  input_error: string | null;
+  removed_by: string | null;
+}
+
+interface JobRow {
+  fanout: JobId;
+  host: HostId;
+  position: number;
+  host_name: HostName;
+  status: string;
+  stdout: number;
+  stderr: number;
+  timeline: number;
+  unread: number;
+  held: number;
+  collected: number;
+  waiting: string | null;
+}
+
+export class FanOutTable {
+  readonly #insert: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #byPrefix: StatementSync;
+  readonly #byName: StatementSync;
+  readonly #unfinished: StatementSync;
+  readonly #list: StatementSync;
+  readonly #update: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #old: StatementSync;
+  readonly #insertJob: StatementSync;
+  readonly #jobs: StatementSync;
+  readonly #job: StatementSync;
+  readonly #held: StatementSync;
+  readonly #counts: StatementSync;
+  readonly #updateJob: StatementSync;
+  readonly #deleteJobs: StatementSync;
+
+  constructor({ sql }: Database) {
+    this.#insert = sql.prepare(
+      `INSERT INTO fanouts (id, name, operator, command, mode, created_at, expires_at, spec, hosts, finished)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+    );
+    this.#byId = sql.prepare("SELECT * FROM fanouts WHERE id = ?");
+    this.#byPrefix = sql.prepare(
+      "SELECT id FROM fanouts WHERE id >= ? AND id < ? || '{' AND removed_by IS NULL ORDER BY id LIMIT ?",
+    );
+    this.#byName = sql.prepare(
+      "SELECT id FROM fanouts WHERE name = ? AND removed_by IS NULL ORDER BY created_at DESC LIMIT ?",
+    );
+    this.#unfinished = sql.prepare("SELECT * FROM fanouts WHERE finished = 0");
+    this.#list = sql.prepare(
+      `SELECT * FROM fanouts WHERE removed_by IS NULL AND (?1 IS NULL OR name = ?1)
+       AND created_at < coalesce(?2, 9e15) AND created_at > coalesce(?3, -1) ORDER BY created_at DESC, id`,
+    );
+    this.#update = sql.prepare(
+      `UPDATE fanouts SET spec = ?, ended_at = ?, input_size = ?, input_error = ?, removed_by = ?, finished = ? WHERE id = ?`,
+    );
+    this.#delete = sql.prepare("DELETE FROM fanouts WHERE id = ?");
+    this.#old = sql.prepare(
+      "SELECT id FROM fanouts WHERE finished = 1 AND coalesce(ended_at, created_at) < ?",
+    );
+    this.#insertJob = sql.prepare(
+      `INSERT INTO jobs (fanout, host, position, host_name, state, status, stdout, stderr, timeline, unread, held, collected)
+       VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, 0)`,
+    );
+    this.#jobs = sql.prepare("SELECT * FROM jobs WHERE fanout = ? ORDER BY position");
+    this.#job = sql.prepare("SELECT * FROM jobs WHERE fanout = ? AND host = ?");
+    this.#held = sql.prepare("SELECT fanout FROM jobs WHERE host = ? AND held = 1");
+    this.#counts = sql.prepare(
+      "SELECT state, count(*) AS jobs, sum(unread) AS unread FROM jobs WHERE fanout = ? GROUP BY state",
+    );
+    this.#updateJob = sql.prepare(
+      `UPDATE jobs SET state = ?, status = ?, stdout = ?, stderr = ?, timeline = ?, unread = ?, held = ?, collected = ?,
+       waiting = ? WHERE fanout = ? AND host = ?`,
+    );
+    this.#deleteJobs = sql.prepare("DELETE FROM jobs WHERE fanout = ?");
+  }
+
+  insert(record: FanOutRecord, jobs: Iterable<JobRecord>): void {
+    const { id, name, operator, command, mode, createdAt, expiresAt, spec, hosts } = record;
+    this.#insert.run(id, name ?? null, operator, command, mode, createdAt, expiresAt, spec ?? null, hosts);
+    for (const { host, position, hostName, status, held } of jobs) {
+      this.#insertJob.run(id, host, position, hostName, status.state, packStatus(status), Number(held));
+    }
+  }
+
+  byId(id: JobId): FanOutRecord | undefined {
+    const row = this.#byId.get(id) as unknown as FanOutRow | undefined;
+    return row === undefined ? undefined : toFanOut(row);
+  }
+
+  /** The ids that begin with `prefix`, at most `limit`. */
+  idsByPrefix(prefix: string, limit: number): JobId[] {
+    return (this.#byPrefix.all(prefix, prefix, limit) as unknown as { id: JobId }[]).map(({ id }) => id);
+  }
+
+  /** The ids of the fan-out jobs of that name, the newest first, at most `limit`. */
+  idsByName(name: string, limit: number): JobId[] {
+    return (this.#byName.all(name, limit) as unknown as { id: JobId }[]).map(({ id }) => id);
+  }
+
+  /** Those for which something is left to do. */
+  unfinished(): FanOutRecord[] {
+    return (this.#unfinished.all() as unknown as FanOutRow[]).map(toFanOut);
+  }
+
+  /** Those that fit and are not removed, the newest first; read as far as the caller goes. */
+  *list({ name, before, after }: FanOutFilter): Generator<FanOutRecord> {
+    for (const row of this.#list.iterate(name ?? null, before ?? null, after ?? null)) {
+      yield toFanOut(row as unknown as FanOutRow);
+    }
+  }
+
+  update(record: FanOutRecord, finished: boolean): void {
+    const { spec, endedAt, inputSize, inputError, removedBy, id } = record;
+    const error = inputError === undefined ? null : JSON.stringify(inputError);
+    this.#update.run(
+      spec ?? null,
+      endedAt ?? null,
+      inputSize ?? null,
+      error,
+      removedBy ?? null,
+      Number(finished),
+      id,
+    );
+  }
+
+  delete(id: JobId): void {
+    this.#deleteJobs.run(id);
+    this.#delete.run(id);
+  }
+
+  /** Finished ones that ended before `time`. */
+  endedBefore(time: number): JobId[] {
+    return (this.#old.all(time) as unknown as { id: JobId }[]).map(({ id }) => id);
+  }
+
+  /** In the order of the plan. */
+  jobs(id: JobId): JobRecord[] {
+    return (this.#jobs.all(id) as unknown as JobRow[]).map(toJob);
+  }
+
+  job(id: JobId, host: HostId): JobRecord | undefined {
+    const row = this.#job.get(id, host) as unknown as JobRow | undefined;
+    return row === undefined ? undefined : toJob(row);
+  }
+
+  /** The fan-out jobs of which the host may still hold its job. */
+  heldBy(host: HostId): JobId[] {
+    return (this.#held.all(host) as unknown as { fanout: JobId }[]).map(({ fanout }) => fanout);
+  }
+
+  counts(id: JobId): StateCount[] {
+    return this.#counts.all(id) as unknown as StateCount[];
+  }
+
+  updateJob(record: JobRecord): void {
+    const { fanOut, host, status, received, unread, held, collected, waiting } = record;
+    this.#updateJob.run(
+      status.state,
+      packStatus(status),
+      received.stdout,
+      received.stderr,
+      received.timeline,
+      unread,
+      Number(held),
+      Number(collected),
+      waiting === undefined ? null : JSON.stringify(waiting),
+      fanOut,
+      host,
+    );
+  }
+}
+
+/** The job's id is the row's; repeating it in each of a thousand rows would be half of their size. */
+function packStatus(status: JobStatus): string {
+  return JSON.stringify({ ...status, job: undefined });
+}
+
+function toFanOut(row: FanOutRow): FanOutRecord {
+  return {
+    id: row.id,
+    name: row.name ?? undefined,
+    operator: row.operator,
+    command: row.command,
+    mode: row.mode,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    spec: row.spec ?? undefined,
+    hosts: row.hosts,
+    endedAt: row.ended_at ?? undefined,
+    inputSize: row.input_size ?? undefined,
+    inputError: row.input_error === null ? undefined : (JSON.parse(row.input_error) as WireError),
+    removedBy: row.removed_by ?? undefined,
+  };
+}
+
+function toJob(row: JobRow): JobRecord {
+  return {
+    fanOut: row.fanout,
+    host: row.host,
+    position: row.position,
+    hostName: row.host_name,
+    status: { job: row.fanout, ...(JSON.parse(row.status) as Omit<JobStatus, "job">) },
+    received: { stdout: row.stdout, stderr: row.stderr, timeline: row.timeline },
+    unread: row.unread,
+    held: row.held === 1,
+    collected: row.collected === 1,
+    waiting: row.waiting === null ? undefined : (JSON.parse(row.waiting) as Waiting),
+  };
+}

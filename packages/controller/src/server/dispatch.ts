@@ -1,0 +1,245 @@
+/**
+ * Sends what operators want to the hosts: starts, stops, removals, acknowledgements. Each host for itself; none waits
+ * for another. What a host has not confirmed stays in the catalogue (`waiting`, or less received on the host than
+ * here), and `inventory.ts` sends it again when the host is back.
+ */
+import {
+  agentMethods,
+  type Clock,
+  ErrorCode,
+  type EndReasonCode,
+  type JobSpec,
+  OutpostError,
+  type PackedRequest,
+  packRequest,
+  type Positions,
+} from "@outpost/protocol";
+import type { Logger } from "pino";
+import type { Bus, HostLink } from "./bus.ts";
+import type { Waiting } from "./catalogue/fan-outs.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { FanOuts } from "./fan-outs.ts";
+import type { HeldTails } from "./held-tails.ts";
+import type { Job } from "./job.ts";
+import { unpackSpec } from "./spec.ts";
+import type { ControllerSettings } from "./settings.ts";
+
+export interface DispatchOptions {
+  readonly bus: Bus;
+  readonly fanOuts: FanOuts;
+  readonly tails: HeldTails;
+  readonly clock: Clock;
+  readonly settings: ControllerSettings;
+  readonly log: Logger;
+}
+
+type PackedStart = PackedRequest<typeof agentMethods, "job.start">;
+
+/** Answers to a start that say for certain that nothing ran. After any other error the host is asked. */
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.invalidArgument,
+  ErrorCode.denied,
+  ErrorCode.conflict,
+  ErrorCode.busy,
+  ErrorCode.limitExceeded,
+  ErrorCode.startFailed,
+  ErrorCode.diskFull,
+]);
+
+export class Dispatch {
+  readonly #options: DispatchOptions;
+
+  constructor(options: DispatchOptions) {
+    this.#options = options;
+  }
+
+  /** Packs a start once for all hosts. @throws OutpostError `limit_exceeded` when it is too large for a message */
+  pack(
+    fanOut: Pick<FanOut, "id" | "operator" | "expiresAt">,
+    spec: JobSpec,
+    receiving: boolean,
+  ): PackedStart {
+    return packRequest(agentMethods, "job.start", {
+      job: fanOut.id,
+      spec,
+      operator: fanOut.operator,
+      expiresAt: fanOut.expiresAt,
+      inlineWaitMs: receiving ? this.#options.settings.inlineWaitMs : 0,
+    });
+  }
+
+  /** Sends the start to every host whose job is pending. */
+  start(fanOut: FanOut, packed: PackedStart): void {
+    for (const job of fanOut.jobs) {
+      const link = job.status.state === "pending" ? this.#options.bus.link(job.host) : undefined;
+      if (link !== undefined) void this.#start(fanOut, job, link, packed);
+    }
+  }
+
+  /** Sends a start again that may not have arrived. The id is the same, so the host starts at most one. */
+  restart(fanOut: FanOut, job: Job, link: HostLink): void {
+    const { spec } = fanOut.record;
+    if (spec !== undefined) void this.#start(fanOut, job, link, this.pack(fanOut, unpackSpec(spec), false));
+  }
+
+  async #start(fanOut: FanOut, job: Job, link: HostLink, packed: PackedStart): Promise<void> {
+    const { fanOuts, tails } = this.#options;
+    job.isStarting = true;
+    job.heardOn = link;
+    try {
+      const { status, tail } = await link.requestPacked(packed);
+      job.isStarting = false;
+      if (tail !== undefined) tails.hold(fanOut, job, tail);
+      job.report(status, link);
+      fanOuts.note(fanOut, job, true);
+    } catch (error) {
+      job.isStarting = false;
+      // Cut: it may run or not. The host's next inventory says.
+      if (!link.isOpen) fanOut.changed(job);
+      else await this.#startFailed(fanOut, job, link, OutpostError.from(error));
+    }
+    // What was asked for while the start was on its way.
+    if (job.waiting !== undefined) await this.advance(fanOut, job);
+  }
+
+  async #startFailed(fanOut: FanOut, job: Job, link: HostLink, error: OutpostError): Promise<void> {
+    this.#options.log.warn({ host: job.hostName, job: job.id, err: error }, "a host did not start a job");
+    if (!refusals.has(error.code) && (await this.#ask(fanOut, job, link))) return;
+    const reason = error.code === ErrorCode.startFailed ? "start_failed" : "refused";
+    this.settle(fanOut, job, "failed", reason, error.message);
+  }
+
+  /** Ends a job by the controller's own conclusion. */
+  settle(
+    fanOut: FanOut,
+    job: Job,
+    state: "failed" | "lost" | "stopped",
+    code: EndReasonCode,
+    message: string,
+    by?: string,
+  ): void {
+    const reason = { code, message, ...(by === undefined ? {} : { by }) };
+    const { output, startedAt } = job.status;
+    job.report({
+      job: job.id,
+      state,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      endedAt: this.#options.clock.now(),
+      reason,
+      output,
+    });
+    this.#options.fanOuts.note(fanOut, job, true);
+  }
+
+  /** Asks the host how the job stands. Returns whether it knows it; true, too, when the host went away meanwhile. */
+  async #ask(fanOut: FanOut, job: Job, link: HostLink): Promise<boolean> {
+    try {
+      const { jobs } = await link.request("job.status", { jobs: [job.id] });
+      if (jobs[0] === undefined) return false;
+      const isVisible = job.report(jobs[0], link);
+      this.#options.fanOuts.note(fanOut, job, isVisible);
+      return true;
+    } catch {
+      return !link.isOpen;
+    }
+  }
+
+  /** Wants these jobs stopped or removed: recorded first, then sent to the hosts that can be reached. Resolves when
+   * they have answered, or after `confirmTimeoutMs`. @throws OutpostError `disk_full` */
+  async want(fanOut: FanOut, jobs: readonly Job[], waiting: Waiting): Promise<void> {
+    const { fanOuts, clock, settings } = this.#options;
+    for (const job of jobs) {
+      job.waiting = waiting;
+      fanOuts.note(fanOut, job, false);
+    }
+    fanOuts.flush("synced");
+    const answers = Promise.all(jobs.map((job) => this.advance(fanOut, job)));
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(settings.confirmTimeoutMs, resolve);
+    await Promise.race([answers, timeout]);
+    cancel();
+  }
+
+  /** Sends what waits for a job's host, if it can be reached. Never throws: what fails waits on. */
+  async advance(fanOut: FanOut, job: Job): Promise<void> {
+    const link = this.#options.bus.link(job.host);
+    if (link === undefined || job.isStarting) return;
+    try {
+      if (job.waiting !== undefined && !job.isEnded) await this.#stop(fanOut, job, link, job.waiting);
+      if (job.waiting?.kind === "remove" && job.isEnded) await this.#remove(fanOut, job, link);
+    } catch (error) {
+      this.#options.log.warn(
+        { host: job.hostName, job: job.id, err: error },
+        "a host did not stop or remove a job",
+      );
+    }
+  }
+
+  async #stop(fanOut: FanOut, job: Job, link: HostLink, waiting: Waiting): Promise<void> {
+    const { operator, graceMs } = waiting;
+    const grace = graceMs === undefined ? {} : { graceMs };
+    try {
+      const { status } = await link.request("job.stop", { job: job.id, operator, ...grace });
+      const isVisible = job.report(status, link);
+      // The host carries it out from here.
+      if (job.waiting?.kind === "stop") job.waiting = undefined;
+      this.#options.fanOuts.note(fanOut, job, isVisible);
+    } catch (error) {
+      if (OutpostError.from(error).code !== ErrorCode.notFound || !link.isOpen) throw error;
+      this.unknownToHost(fanOut, job);
+    }
+  }
+
+  /** The host says that there is no such job. */
+  unknownToHost(fanOut: FanOut, job: Job): void {
+    const { waiting } = job;
+    if (job.status.state === "running") {
+      this.settle(fanOut, job, "lost", "forgotten", `${job.hostName} no longer knows this job`);
+    } else if (waiting !== undefined) {
+      this.settle(
+        fanOut,
+        job,
+        "stopped",
+        "stopped",
+        `stopped by ${waiting.operator} before it ran`,
+        waiting.operator,
+      );
+    } else {
+      this.settle(
+        fanOut,
+        job,
+        "failed",
+        "expired",
+        `${job.hostName} came back too late to start it; nothing ran`,
+      );
+    }
+  }
+
+  async #remove(fanOut: FanOut, job: Job, link: HostLink): Promise<void> {
+    if (job.isHeld) await link.request("job.remove", { job: job.id });
+    job.waiting = undefined;
+    job.gone();
+    this.#options.fanOuts.note(fanOut, job, true);
+  }
+
+  /** Tells the job's host which bytes are safe elsewhere. One such request is open per job; the latest positions win. */
+  async acknowledge(fanOut: FanOut, job: Job, positions: Positions): Promise<void> {
+    const link = this.#options.bus.link(job.host);
+    if (link === undefined || !job.isHeld) return;
+    try {
+      await link.request("job.acknowledge", { job: job.id, received: positions });
+      const { stdout, stderr } = job.status.output;
+      const isAll = (positions.stdout ?? 0) >= stdout.written && (positions.stderr ?? 0) >= stderr.written;
+      if (!job.isEnded || !isAll || !job.isHeld) return;
+      job.released();
+      this.#options.fanOuts.note(fanOut, job, false);
+    } catch (error) {
+      // The host's next inventory shows that it is behind.
+      if (link.isOpen)
+        this.#options.log.warn(
+          { host: job.hostName, job: job.id, err: error },
+          "a host did not take an acknowledgement",
+        );
+    }
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * All fan-out jobs: the unfinished ones in memory, the others in the catalogue and read when somebody asks. Every
+ * change of a job goes through `note`, which writes it behind and tells the listeners.
+ */
+import {
+  type Clock,
+  ErrorCode,
+  type FanOutInfo,
+  type FanOutListParams,
+  type FanOutState,
+  type HostId,
+  JobId,
+  type JobState,
+  OutpostError,
+} from "@outpost/protocol";
+import type { Logger } from "pino";
+import * as v from "valibot";
+import type { Bus } from "./bus.ts";
+import type { Catalogue } from "./catalogue/catalogue.ts";
+import type { FanOutRecord, JobRecord } from "./catalogue/fan-outs.ts";
+import { deriveState } from "./fan-out-state.ts";
+import { FanOut, fanOutInfo } from "./fan-out.ts";
+import { Job } from "./job.ts";
+import type { ControllerSettings } from "./settings.ts";
+
+export interface FanOutsOptions {
+  readonly catalogue: Catalogue;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly settings: ControllerSettings;
+  readonly log: Logger;
+  /** Told once of each fan-out job that is forgotten for good, so that its files can go. */
+  readonly forgotten: (id: JobId) => void;
+}
+
+const defaultNewest = 100;
+
+export class FanOuts implements Disposable {
+  readonly #options: FanOutsOptions;
+  readonly #unfinished = new Map<JobId, FanOut>();
+  /** Finished ones that somebody still uses: there MUST be one object per fan-out job. */
+  readonly #finished = new Map<JobId, WeakRef<FanOut>>();
+  readonly #dirtyJobs = new Map<Job, FanOut>();
+  readonly #dirty = new Set<FanOut>();
+  #cancelFlush: (() => void) | undefined;
+
+  constructor(options: FanOutsOptions) {
+    this.#options = options;
+    for (const record of options.catalogue.fanOuts.unfinished()) {
+      this.#unfinished.set(record.id, this.#load(record));
+    }
+  }
+
+  /** Those for which something is left to do, the removed ones included. */
+  unfinished(): Iterable<FanOut> {
+    return this.#unfinished.values();
+  }
+
+  /** Records a new fan-out job before anything of it is sent. @throws OutpostError `disk_full` */
+  create(record: FanOutRecord, jobs: readonly JobRecord[]): FanOut {
+    const { catalogue } = this.#options;
+    catalogue.transaction("synced", () => catalogue.fanOuts.insert(record, jobs));
+    const fanOut = new FanOut(
+      record,
+      jobs.map((job) => new Job(job, record.mode)),
+    );
+    this.#unfinished.set(fanOut.id, fanOut);
+    this.#settle(fanOut);
+    return fanOut;
+  }
+
+  /** The fan-out job of that id, whether removed or not. */
+  find(id: JobId): FanOut | undefined {
+    const found = this.#unfinished.get(id) ?? this.#finished.get(id)?.deref();
+    if (found !== undefined) return found;
+    const record = this.#options.catalogue.fanOuts.byId(id);
+    if (record === undefined) return undefined;
+    const fanOut = this.#load(record);
+    this.#keepWhileUsed(fanOut);
+    return fanOut;
+  }
+
+  /** @throws OutpostError `not_found` */
+  get(id: JobId): FanOut {
+    const fanOut = this.find(id);
+    if (fanOut === undefined || fanOut.isRemoved) throw notFound(id);
+    return fanOut;
+  }
+
+  /** @param text an id, the beginning of one, or a name. @throws OutpostError `not_found`, `conflict` when several fit */
+  resolve(text: string): FanOut {
+    const { fanOuts } = this.#options.catalogue;
+    const id = v.safeParse(JobId, text);
+    if (id.success) {
+      const fanOut = this.find(id.output);
+      if (fanOut !== undefined && !fanOut.isRemoved) return fanOut;
+    }
+    const named = fanOuts.idsByName(text, 6);
+    const ids = named.length > 0 ? named : fanOuts.idsByPrefix(text, 6);
+    if (ids.length === 0) throw notFound(text);
+    if (ids.length > 1) {
+      const some = ids.slice(0, 5).join(", ");
+      throw new OutpostError(
+        ErrorCode.conflict,
+        `${text} fits several jobs (${some}${ids.length > 5 ? ", …" : ""}); give a whole id`,
+        { data: { jobs: ids.slice(0, 5) } },
+      );
+    }
+    return this.get(ids[0]!);
+  }
+
+  /** The newest first. */
+  list(filter: FanOutListParams): FanOutInfo[] {
+    const { newest = defaultNewest, states, unread, ...rest } = filter;
+    const found: FanOutInfo[] = [];
+    for (const record of this.#options.catalogue.fanOuts.list(rest)) {
+      const info = this.#info(record);
+      if (states !== undefined && !states.includes(info.state)) continue;
+      if (unread !== undefined && unread !== info.unreadBytes > 0) continue;
+      found.push(info);
+      if (found.length >= newest) break;
+    }
+    return found;
+  }
+
+  /** `job` has changed: it is written behind, and, if an operator would see the difference, told. */
+  note(fanOut: FanOut, job: Job, isVisible: boolean): void {
+    this.#dirtyJobs.set(job, fanOut);
+    this.#settle(fanOut);
+    this.#schedule();
+    if (isVisible) fanOut.changed(job);
+  }
+
+  /** The fan-out job itself has changed. */
+  noteRecord(fanOut: FanOut): void {
+    this.#dirty.add(fanOut);
+    this.#schedule();
+  }
+
+  /** Writes what waits, now. @throws OutpostError `disk_full`; it then still waits */
+  flush(durability: "synced" | "unsynced" = "unsynced"): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    if (this.#dirtyJobs.size === 0 && this.#dirty.size === 0) return;
+    const { fanOuts } = this.#options.catalogue;
+    this.#options.catalogue.transaction(durability, () => {
+      for (const job of this.#dirtyJobs.keys()) fanOuts.updateJob(job.record);
+      for (const fanOut of this.#dirty) fanOuts.update(fanOut.record, fanOut.isFinished);
+    });
+    const touched = [...this.#dirty];
+    this.#dirtyJobs.clear();
+    this.#dirty.clear();
+    for (const fanOut of touched) this.#rest(fanOut);
+  }
+
+  /** The unfinished fan-out jobs that have a job on this host, and those whose job the host may still hold. */
+  *on(host: HostId): Generator<[FanOut, Job]> {
+    const seen = new Set<JobId>();
+    for (const fanOut of this.#unfinished.values()) {
+      const job = fanOut.jobs.find((candidate) => candidate.host === host);
+      if (job === undefined) continue;
+      seen.add(fanOut.id);
+      yield [fanOut, job];
+    }
+    for (const id of this.#options.catalogue.fanOuts.heldBy(host)) {
+      if (seen.has(id)) continue;
+      const fanOut = this.find(id);
+      const job = fanOut?.jobs.find((candidate) => candidate.host === host);
+      if (fanOut !== undefined && job !== undefined) yield [fanOut, job];
+    }
+  }
+
+  /** Forgets what ended before `time`. */
+  purge(time: number): void {
+    for (const id of this.#options.catalogue.fanOuts.endedBefore(time)) this.#forget(id);
+  }
+
+  [Symbol.dispose](): void {
+    this.flush("synced");
+  }
+
+  #load(record: FanOutRecord): FanOut {
+    const jobs = this.#options.catalogue.fanOuts.jobs(record.id);
+    return new FanOut(
+      record,
+      jobs.map((job) => new Job(job, record.mode)),
+    );
+  }
+
+  #info(record: FanOutRecord): FanOutInfo {
+    const { bus, catalogue } = this.#options;
+    const inMemory = this.#unfinished.get(record.id) ?? this.#finished.get(record.id)?.deref();
+    if (inMemory !== undefined) return inMemory.info(bus);
+    const counts: Partial<Record<JobState, number>> = {};
+    let unread = 0;
+    for (const count of catalogue.fanOuts.counts(record.id)) {
+      counts[count.state] = count.jobs;
+      unread += count.unread;
+    }
+    // What is not in memory has ended.
+    const state: FanOutState = deriveState(
+      (Object.keys(counts) as JobState[]).map((name) => ({ state: name, isReachable: true })),
+    );
+    return fanOutInfo(record, state, counts, unread);
+  }
+
+  /** Notes the end of the last job, and that nothing is left to do. */
+  #settle(fanOut: FanOut): void {
+    if (fanOut.record.endedAt === undefined && fanOut.isEnded) {
+      const times = fanOut.jobs.map((job) => job.status.endedAt ?? 0);
+      fanOut.ended(Math.max(...times) || this.#options.clock.now());
+      this.noteRecord(fanOut);
+    }
+    // A finished one may have something to do again: a forgotten job that comes back, a stop.
+    if (fanOut.isFinished === this.#unfinished.has(fanOut.id)) this.noteRecord(fanOut);
+    if (!fanOut.isFinished) this.#unfinished.set(fanOut.id, fanOut);
+  }
+
+  /** After it was written: out of memory if it is finished, out of the catalogue if it was removed, too. */
+  #rest(fanOut: FanOut): void {
+    if (!fanOut.isFinished) return;
+    this.#unfinished.delete(fanOut.id);
+    if (fanOut.isRemoved) this.#forget(fanOut.id);
+    else this.#keepWhileUsed(fanOut);
+  }
+
+  #keepWhileUsed(fanOut: FanOut): void {
+    this.#finished.set(fanOut.id, new WeakRef(fanOut));
+    // Now and then, those that nobody uses any more.
+    if (this.#finished.size % 100 !== 0) return;
+    for (const [id, reference] of this.#finished) {
+      if (reference.deref() === undefined) this.#finished.delete(id);
+    }
+  }
+
+  #forget(id: JobId): void {
+    const { catalogue, forgotten } = this.#options;
+    catalogue.transaction("unsynced", () => catalogue.fanOuts.delete(id));
+    this.#finished.delete(id);
+    forgotten(id);
+  }
+
+  #schedule(): void {
+    this.#cancelFlush ??= this.#options.clock.after(this.#options.settings.writeBehindMs, () => {
+      this.#cancelFlush = undefined;
+      try {
+        this.flush();
+      } catch (error) {
+        this.#options.log.error(
+          { err: error },
+          "state changes could not be written to the catalogue; trying again",
+        );
+        this.#schedule();
+      }
+    });
+  }
+}
+
+function notFound(text: string): OutpostError {
+  return new OutpostError(
+    ErrorCode.notFound,
+    `there is no job ${text}; \`outpost job list\` shows the jobs`,
+    { data: { job: text } },
+  );
+}

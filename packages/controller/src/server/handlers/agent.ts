@@ -1,0 +1,73 @@
+/**
+ * What the controller answers to an agent. One object per connection, its methods on the prototype and its inventory
+ * gone after the last page: with ten thousand idle agents every closure counts.
+ */
+import type {
+  agentMethods,
+  controllerAgentMethods,
+  Handlers,
+  HelloParams,
+  HelloResult,
+  InventoryParams,
+  JobStatus,
+  Peer,
+} from "@outpost/protocol";
+import { greet } from "../greeting.ts";
+import { Inventory } from "../inventory.ts";
+import type { Host } from "../presence.ts";
+import { safePositions, type Services } from "../services.ts";
+
+export type AgentPeer = Peer<typeof controllerAgentMethods, typeof agentMethods>;
+
+export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
+  /** Set right after construction: the handlers exist before their peer. */
+  peer!: AgentPeer;
+  readonly #services: Services;
+  readonly #host: Host;
+  #arrived: (() => void) | undefined;
+  #inventory: Inventory | undefined;
+
+  /** @param arrived called once, when the host has told all that it holds */
+  constructor(services: Services, host: Host, arrived: () => void) {
+    this.#services = services;
+    this.#host = host;
+    this.#arrived = arrived;
+  }
+
+  hello(params: HelloParams): HelloResult {
+    const { presence, clock } = this.#services;
+    const answer = greet(params, this.#host.name, clock.now());
+    this.#inventory = new Inventory({ ...this.#services, safe: safePositions }, this.#host, this.peer);
+    // After the answer: nobody may send to this host before it has heard who we are.
+    setImmediate(() => {
+      if (this.peer.isOpen) presence.connected(this.#host.id, this.peer, params.facts);
+    });
+    return answer;
+  }
+
+  async inventory({ jobs, last }: InventoryParams): Promise<Record<string, never>> {
+    const inventory = this.#inventory;
+    inventory?.page(jobs);
+    if (last) {
+      this.#inventory = undefined;
+      this.arrived();
+      await inventory?.finish();
+    }
+    return {};
+  }
+
+  "job.changed"({ status }: { status: JobStatus }): void {
+    const { fanOuts, dispatch } = this.#services;
+    const fanOut = fanOuts.find(status.job);
+    const job = fanOut?.job(this.#host.name);
+    if (fanOut === undefined || job === undefined) return;
+    fanOuts.note(fanOut, job, job.report(status, this.peer));
+    if (job.waiting !== undefined) void dispatch.advance(fanOut, job);
+  }
+
+  /** Gives the place among those who arrive back; also when the connection ends before that. */
+  arrived(): void {
+    this.#arrived?.();
+    this.#arrived = undefined;
+  }
+}

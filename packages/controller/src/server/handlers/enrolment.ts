@@ -1,0 +1,18 @@
+/** What the controller answers to a host that has no certificate yet. */
+import type { controllerEnrolmentMethods, Handlers } from "@outpost/protocol";
+import { greet } from "../greeting.ts";
+import type { Services } from "../services.ts";
+
+export function enrolmentHandlers(
+  { enrolment, clock }: Services,
+  greeted: () => void,
+): Handlers<typeof controllerEnrolmentMethods> {
+  return {
+    hello(params) {
+      const answer = greet(params, "", clock.now());
+      greeted();
+      return answer;
+    },
+    enrol: (params) => enrolment.enrol(params),
+  };
+}

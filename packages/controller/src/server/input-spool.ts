@@ -1,0 +1,139 @@
+/**
+ * The standard input of a fan-out job while it arrives, in a file: it goes to each host at that host's pace, and again
+ * after a cut. Its size is where the operator goes on; whether it is complete says the catalogue.
+ *
+ *     open ──▶ complete   the operator has sent its end
+ *        └───▶ failed     the operator says that the rest will never come
+ */
+import { constants, mkdirSync, statSync } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { ErrorCode, type JobId, OutpostError } from "@outpost/protocol";
+import { Wake } from "./wake.ts";
+
+export class InputSpool {
+  readonly #file: string;
+  readonly #maxBytes: number;
+  readonly #grew = new Wake();
+  #size: number;
+  #end: OutpostError | "complete" | undefined;
+
+  constructor(file: string, maxBytes: number, end: OutpostError | "complete" | undefined) {
+    this.#file = file;
+    this.#maxBytes = maxBytes;
+    this.#size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    this.#end = end;
+  }
+
+  /** How many bytes are stored. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get isComplete(): boolean {
+    return this.#end === "complete";
+  }
+
+  /** Why it never will be complete. */
+  get failure(): OutpostError | undefined {
+    return this.#end instanceof OutpostError ? this.#end : undefined;
+  }
+
+  /** Appends bytes that begin at `offset`; what is stored already is left out. One write at a time.
+   * @throws OutpostError `limit_exceeded` beyond the limit, `disk_full`, `invalid_argument` when bytes before `offset` are missing */
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (offset > this.#size) {
+      throw new OutpostError(
+        ErrorCode.invalidArgument,
+        `input at ${String(offset)}, where ${String(this.#size)} was due`,
+      );
+    }
+    const fresh = bytes.subarray(this.#size - offset);
+    if (this.#size + fresh.byteLength > this.#maxBytes) {
+      throw new OutpostError(
+        ErrorCode.limitExceeded,
+        `standard input is longer than ${String(this.#maxBytes)} bytes, the controller's limit (maxInputBytes)`,
+      );
+    }
+    await this.#append(fresh);
+    this.#size += fresh.byteLength;
+    this.#grew.ring();
+  }
+
+  async sync(): Promise<void> {
+    await using file = await open(this.#file, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    await file.datasync();
+  }
+
+  /** There is no more to come. */
+  complete(): void {
+    this.#end ??= "complete";
+    this.#grew.ring();
+  }
+
+  fail(error: OutpostError): void {
+    this.#end ??= error;
+    this.#grew.ring();
+  }
+
+  /** At most `length` bytes from `offset`. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    await using file = await open(this.#file, "r");
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** Resolves at the next change. */
+  next(): Promise<void> {
+    return this.#grew.next();
+  }
+
+  /** Wakes whoever waits in `next`. */
+  wake(): void {
+    this.#grew.ring();
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    await using file = await open(this.#file, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      for (let done = 0; done < bytes.byteLength;) {
+        done += (await file.write(bytes, done, bytes.byteLength - done, this.#size + done)).bytesWritten;
+      }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+      throw new OutpostError(ErrorCode.diskFull, "the controller's disk is full", { cause: error });
+    }
+  }
+}
+
+/** The spools' files, one per fan-out job. */
+export class InputSpools {
+  readonly #root: string;
+  readonly #maxBytes: number;
+  readonly #spools = new Map<JobId, InputSpool>();
+
+  constructor(root: string, maxBytes: number) {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    this.#root = root;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Opens the spool of an unfinished fan-out job. `end`: how it ended, if it did. */
+  open(id: JobId, end?: OutpostError | "complete"): InputSpool {
+    const known = this.#spools.get(id);
+    if (known !== undefined) return known;
+    const spool = new InputSpool(join(this.#root, id), this.#maxBytes, end);
+    this.#spools.set(id, spool);
+    return spool;
+  }
+
+  get(id: JobId): InputSpool | undefined {
+    return this.#spools.get(id);
+  }
+
+  async remove(id: JobId): Promise<void> {
+    this.#spools.delete(id);
+    await rm(join(this.#root, id), { force: true });
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Brings fan-out jobs to life: new ones are recorded and sent, and after a restart the unfinished ones are taken up.
+ * What goes on around a fan-out job while it is unfinished (collecting, feeding its input) begins here.
+ */
+import {
+  type Clock,
+  type FanOutStartParams,
+  type HostId,
+  type HostName,
+  type JobSpec,
+  type JobStatus,
+  OutpostError,
+} from "@outpost/protocol";
+import type { Logger } from "pino";
+import type { Bus } from "./bus.ts";
+import type { JobRecord } from "./catalogue/fan-outs.ts";
+import type { Collector } from "./collector.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { FanOuts } from "./fan-outs.ts";
+import type { HeldTails } from "./held-tails.ts";
+import { InputFeed } from "./input-feed.ts";
+import type { InputSpools } from "./input-spool.ts";
+import { noOutput } from "./job-status.ts";
+import type { ControllerSettings } from "./settings.ts";
+import { commandText, packSpec, unpackSpec } from "./spec.ts";
+
+export interface LaunchOptions {
+  readonly bus: Bus;
+  readonly fanOuts: FanOuts;
+  readonly dispatch: Dispatch;
+  readonly tails: HeldTails;
+  readonly collector: Collector;
+  readonly inputs: InputSpools;
+  readonly clock: Clock;
+  readonly settings: ControllerSettings;
+  readonly log: Logger;
+}
+
+type Target = { readonly id: HostId; readonly name: HostName };
+
+export class Launch {
+  readonly #options: LaunchOptions;
+
+  constructor(options: LaunchOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Records a new fan-out job and sends it. Synchronous, so that a `fanout.receive` right behind finds it.
+   * @throws OutpostError `limit_exceeded` when it is too large for one message, `disk_full`; nothing was sent then
+   */
+  start(params: FanOutStartParams, operator: string, targets: readonly Target[]): FanOut {
+    const { fanOuts, dispatch, tails, clock, settings } = this.#options;
+    const { job: id, spec, mode, name, receiving } = params;
+    const createdAt = clock.now();
+    const expiresAt = createdAt + settings.startExpiryMs;
+    const packed = dispatch.pack({ id, operator, expiresAt }, spec, receiving);
+    const fanOut = fanOuts.create(
+      {
+        id,
+        name,
+        operator,
+        command: commandText(spec.command),
+        mode,
+        createdAt,
+        expiresAt,
+        spec: packSpec(spec),
+        hosts: targets.length,
+        endedAt: undefined,
+        inputSize: undefined,
+        inputError: undefined,
+        removedBy: undefined,
+      },
+      targets.map((target, position) => this.#newJob(params, target, position, createdAt)),
+    );
+    if (receiving && mode === "keep") tails.expect(fanOut);
+    dispatch.start(fanOut, packed);
+    this.#attend(fanOut, spec);
+    return fanOut;
+  }
+
+  /** After a restart: takes up everything that is unfinished. Starts and stops go on as the hosts come back. */
+  resume(): void {
+    for (const fanOut of this.#options.fanOuts.unfinished()) {
+      const { spec } = fanOut.record;
+      this.#attend(fanOut, spec === undefined ? undefined : unpackSpec(spec));
+    }
+  }
+
+  /** A host that cannot be reached is certain not to run it: its job has ended before it began. */
+  #newJob(params: FanOutStartParams, { id, name }: Target, position: number, now: number): JobRecord {
+    const isReachable = this.#options.bus.link(id) !== undefined;
+    const status: JobStatus = isReachable
+      ? { job: params.job, state: "pending", output: noOutput() }
+      : {
+          job: params.job,
+          state: "failed",
+          endedAt: now,
+          reason: { code: "host_unreachable", message: this.#unreachable(id, name) },
+          output: noOutput(),
+        };
+    return {
+      fanOut: params.job,
+      host: id,
+      position,
+      hostName: name,
+      status,
+      received: { stdout: 0, stderr: 0, timeline: 0 },
+      unread: 0,
+      held: isReachable,
+      collected: false,
+      waiting: undefined,
+    };
+  }
+
+  #unreachable(id: HostId, name: HostName): string {
+    const lastSeen = this.#options.bus.lastSeen(id);
+    const since =
+      lastSeen === undefined ? "it has never connected" : `last seen ${new Date(lastSeen).toISOString()}`;
+    return `${name} has no connection to the controller (${since}); nothing ran there`;
+  }
+
+  #attend(fanOut: FanOut, spec: JobSpec | undefined): void {
+    const { collector, inputs, bus, log } = this.#options;
+    if (fanOut.mode === "collect") collector.follow(fanOut);
+    if (spec?.input.kind !== "stream" || fanOut.isEnded) return;
+    const { inputError, inputSize } = fanOut.record;
+    const end = inputError === undefined ? undefined : OutpostError.fromWire(inputError);
+    const spool = inputs.open(fanOut.id, end ?? (inputSize === undefined ? undefined : "complete"));
+    new InputFeed(fanOut, spool, bus, log).start();
+    // Nobody reads it any more.
+    fanOut.onChanged(() => {
+      if (fanOut.isEnded) void inputs.remove(fanOut.id).catch(() => {});
+    });
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * `fanout.receive`: all hosts' output to one operator, each host at its own pace. It ends after the last host's `done`.
+ */
+import {
+  type Call,
+  type Clock,
+  type controllerOperatorMethods,
+  ErrorCode,
+  type FanOutDone,
+  type FanOutReceiveParams,
+  OutpostError,
+  type OutgoingStream,
+  type StreamName,
+} from "@outpost/protocol";
+import type { Bus } from "./bus.ts";
+import { CollectedRelay } from "./collected-relay.ts";
+import type { CollectedStore } from "./collected-store.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { FanOuts } from "./fan-outs.ts";
+import type { HeldTails } from "./held-tails.ts";
+import type { Job } from "./job.ts";
+import { type OperatorSink, Relay } from "./relay.ts";
+import type { ControllerSettings } from "./settings.ts";
+
+export interface ReceiveServices {
+  readonly bus: Bus;
+  readonly fanOuts: FanOuts;
+  readonly dispatch: Dispatch;
+  readonly tails: HeldTails;
+  readonly store: CollectedStore;
+  readonly clock: Clock;
+  readonly settings: ControllerSettings;
+}
+
+type ReceiveCall = Call<typeof controllerOperatorMethods, "fanout.receive">;
+
+/** One host's part, as the receive drives it. */
+interface HostPart {
+  readonly job: Job;
+  readonly relay: { run(): Promise<FanOutDone>; wake(): void };
+  /** What was last announced of the job; announced again only when it differs. */
+  announced: string;
+}
+
+export class Receive {
+  readonly #services: ReceiveServices;
+  readonly #fanOut: FanOut;
+  readonly #params: FanOutReceiveParams;
+  readonly #call: ReceiveCall;
+  readonly #openStream: () => OutgoingStream;
+  readonly #ended = new AbortController();
+  readonly #parts = new Map<Job, HostPart>();
+
+  constructor(
+    services: ReceiveServices,
+    fanOut: FanOut,
+    jobs: readonly Job[],
+    params: FanOutReceiveParams,
+    call: ReceiveCall,
+    openStream: () => OutgoingStream,
+  ) {
+    this.#services = services;
+    this.#fanOut = fanOut;
+    this.#params = params;
+    this.#call = call;
+    this.#openStream = openStream;
+    const share = services.settings.relayBudgetBytes / Math.max(1, jobs.length * params.streams.length);
+    for (const job of jobs) {
+      this.#parts.set(job, { job, relay: this.#relay(job, Math.floor(share)), announced: "" });
+    }
+  }
+
+  /** @throws OutpostError the first that any host's part meets and cannot wait out; `cancelled` */
+  async run(): Promise<void> {
+    const { signal } = this.#call;
+    const stop = (): void => this.#end(signal.reason);
+    const forget = this.#fanOut.onChanged((job) => this.#changed(job));
+    signal.addEventListener("abort", stop);
+    try {
+      signal.throwIfAborted();
+      await Promise.all([...this.#parts.values()].map((part) => this.#runPart(part)));
+      this.#services.tails.release(this.#fanOut);
+    } catch (error) {
+      this.#end(error);
+      throw error;
+    } finally {
+      forget();
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  async #runPart(part: HostPart): Promise<void> {
+    const { bus, tails } = this.#services;
+    const unwatch = bus.watch(part.job.host, () => this.#changed(part.job));
+    try {
+      this.#announce(part);
+      const done = await part.relay.run();
+      this.#parts.delete(part.job);
+      this.#call.emit("receive.done", done);
+      tails.drop(part.job);
+    } finally {
+      unwatch();
+    }
+  }
+
+  #changed(job: Job): void {
+    const part = this.#parts.get(job);
+    if (part === undefined) return;
+    this.#announce(part);
+    part.relay.wake();
+  }
+
+  /** Tells the operator how a job that goes on stands: that it runs, that its host was lost or is back. */
+  #announce(part: HostPart): void {
+    const { job } = part;
+    if (job.isStarting) return;
+    const info = this.#fanOut.jobInfo(job, this.#services.bus);
+    // The end itself is told by `receive.done`, after all output.
+    if (job.isEnded && info.unreachableSince === undefined) return;
+    const { state, exit } = info.status;
+    const looks = [state, exit !== undefined, info.unreachableSince, info.waiting].join();
+    const isUntold = part.announced === "" && state === "pending" && info.unreachableSince === undefined;
+    if (looks === part.announced || isUntold) return;
+    part.announced = looks;
+    this.#call.emit("receive.changed", { info });
+  }
+
+  /** Ends every part. Sleeping ones look at the signal when they wake. */
+  #end(reason: unknown): void {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort(OutpostError.from(reason, ErrorCode.cancelled));
+    for (const { relay } of this.#parts.values()) relay.wake();
+  }
+
+  #relay(job: Job, cap: number): HostPart["relay"] {
+    const { follow, window } = this.#params;
+    const options = {
+      ...this.#services,
+      fanOut: this.#fanOut,
+      job,
+      from: this.#from(job),
+      follow,
+      window,
+      cap,
+      sink: this.#sink(job),
+      signal: this.#ended.signal,
+    };
+    return this.#fanOut.mode === "collect" ? new CollectedRelay(options) : new Relay(options);
+  }
+
+  #from(job: Job): Map<StreamName, number> {
+    const { from, fromStart, streams } = this.#params;
+    const given = from?.[job.hostName] ?? {};
+    return new Map(
+      streams.map((name) => [name, given[name] ?? (fromStart === true ? 0 : job.received[name])]),
+    );
+  }
+
+  #sink({ hostName }: Job): OperatorSink {
+    const { window } = this.#params;
+    return {
+      open: (name, offset) => {
+        const stream = this.#openStream();
+        this.#call.emit("receive.opened", { host: hostName, stream: stream.number, name, offset });
+        stream.begin(offset, window);
+        return stream;
+      },
+      gap: (name, gap) => this.#call.emit("receive.gap", { host: hostName, name, gap }),
+      fail: (error) => this.#end(error),
+    };
+  }
+}
