@@ -5,7 +5,7 @@
  * For each stream there is a `limit`: the size up to which the timeline has been followed. A stream that is out of
  * credit falls behind its limit and catches up later; the other goes on.
  */
-import type { Growth, OutputStream } from "./timeline.ts";
+import type { OutputName, TimelineRecord } from "@outpost/protocol";
 
 export interface LaneState {
   /** The next byte to send. */
@@ -14,17 +14,17 @@ export interface LaneState {
   readonly open: boolean;
 }
 
-export type Lanes = Readonly<Record<OutputStream, LaneState | undefined>>;
+export type Lanes = Readonly<Record<OutputName, LaneState | undefined>>;
 
 const streams = ["stdout", "stderr"] as const;
 
 export class Interleaving {
   readonly #limits = { stdout: 0, stderr: 0 };
   /** The record that was looked at and belongs to the future. */
-  #next: Growth | undefined;
+  #next: TimelineRecord | undefined;
 
   /** Up to where `stream` may be sent now. */
-  limit(stream: OutputStream): number {
+  limit(stream: OutputName): number {
     return this.#limits[stream];
   }
 
@@ -35,9 +35,9 @@ export class Interleaving {
    */
   async choose(
     lanes: Lanes,
-    extents: Readonly<Record<OutputStream, number>>,
-    take: () => Promise<Growth | undefined>,
-  ): Promise<OutputStream | undefined> {
+    extents: Readonly<Record<OutputName, number>>,
+    take: () => Promise<TimelineRecord | undefined>,
+  ): Promise<OutputName | undefined> {
     for (;;) {
       const behind = streams.find(
         (stream) => lanes[stream]?.open === true && lanes[stream].at < this.#limits[stream],
@@ -59,9 +59,9 @@ export class Interleaving {
   }
 
   async #extend(
-    stream: OutputStream,
-    extents: Readonly<Record<OutputStream, number>>,
-    take: () => Promise<Growth | undefined>,
+    stream: OutputName,
+    extents: Readonly<Record<OutputName, number>>,
+    take: () => Promise<TimelineRecord | undefined>,
   ): Promise<void> {
     for (let i = 0; i < maxJoined; i++) {
       this.#next ??= await take();
@@ -70,14 +70,14 @@ export class Interleaving {
     }
   }
 
-  #follow(extents: Readonly<Record<OutputStream, number>>): void {
-    const { stream, size } = this.#next!;
-    this.#limits[stream] = Math.max(this.#limits[stream], Math.min(size, extents[stream]));
+  #follow(extents: Readonly<Record<OutputName, number>>): void {
+    const { stream, upTo } = this.#next!;
+    this.#limits[stream] = Math.max(this.#limits[stream], Math.min(upTo, extents[stream]));
     this.#next = undefined;
   }
 
   /** What the timeline does not cover (it was damaged, or the disk was full): one stream after the other. */
-  #uncovered(extents: Readonly<Record<OutputStream, number>>): void {
+  #uncovered(extents: Readonly<Record<OutputName, number>>): void {
     this.#limits.stdout = extents.stdout;
     this.#limits.stderr = extents.stderr;
   }

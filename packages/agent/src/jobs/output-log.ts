@@ -3,10 +3,10 @@
  * and records growth in the timeline.
  */
 import { closeSync, fstatSync, openSync, watch, type FSWatcher } from "node:fs";
-import type { Clock } from "@outpost/protocol";
+import type { Clock, OutputName, TimelineRecord } from "@outpost/protocol";
 import type { Job } from "./job.ts";
 import type { JobDirectory } from "./job-directory.ts";
-import { Timeline, coveredBy, type Growth, type OutputStream } from "./timeline.ts";
+import { coveredBy, Timeline } from "./timeline.ts";
 
 /**
  * How long after an observation the next one is put off, in milliseconds. The first write after a pause is seen at
@@ -69,13 +69,13 @@ export class OutputLog {
   observe(): boolean {
     if (this.#closed) return false;
     const { job } = this.#options;
-    const growth: Growth[] = [];
+    const growth: TimelineRecord[] = [];
     let bytes = 0;
     for (const stream of ["stdout", "stderr"] as const) {
       const { size, mtimeMs } = fstatSync(this.#files[stream]);
       if (size <= job.written[stream]) continue;
       bytes += size - job.written[stream];
-      growth.push({ stream, size, timeUs: Math.round(mtimeMs * 1000) });
+      growth.push({ stream, upTo: size, timeUs: Math.round(mtimeMs * 1000) });
     }
     if (growth.length === 0) return false;
     this.#record(growth);
@@ -96,14 +96,14 @@ export class OutputLog {
     closeSync(this.#files.stderr);
   }
 
-  #record(growth: Growth[]): void {
+  #record(growth: TimelineRecord[]): void {
     const { job } = this.#options;
     // When both grew, the one that was written to last comes last.
     growth.sort((a, b) => a.timeUs - b.timeUs);
-    for (const { stream, size, timeUs } of growth) {
-      job.grew(stream, size);
+    for (const record of growth) {
+      job.grew(record.stream, record.upTo);
       try {
-        this.timeline.append({ stream, size, timeUs });
+        this.timeline.append(record);
       } catch {
         // Kept, and tried again with the next record. A full disk is found and reported by the retention.
       }
@@ -155,6 +155,6 @@ export class OutputLog {
   }
 }
 
-function open(directory: JobDirectory, name: OutputStream): number {
+function open(directory: JobDirectory, name: OutputName): number {
   return openSync(directory.file(name), "r");
 }

@@ -126,9 +126,10 @@ export class OutputReader {
   /** What remains, if it is short and nothing of it has gone out on a stream. */
   #tail(extents: Record<StreamName, number>): Tail | undefined {
     if (this.#lanes.some(({ stream }) => stream !== undefined)) return undefined;
-    let total = 0;
-    for (const { name, at } of this.#lanes) total += Math.max(0, extents[name] - at);
-    if (total > limits.maxInlineOutputBytes) return undefined;
+    const remaining = this.#lanes.map(({ name, at }) => Math.max(0, extents[name] - at));
+    // The reader has no place for more than its window.
+    if (remaining.some((bytes) => bytes > this.#params.window)) return undefined;
+    if (remaining.reduce((sum, bytes) => sum + bytes, 0) > limits.maxInlineOutputBytes) return undefined;
     const tail: Tail = {};
     for (const lane of this.#lanes) {
       const bytes = this.#remaining(lane, extents[lane.name]);
@@ -209,7 +210,11 @@ export class OutputReader {
   async #sendFrom(lane: Lane, upTo: number, extent: number): Promise<boolean> {
     const file = this.#open(lane);
     if (file === undefined) return this.#missing(lane, extent);
-    lane.stream ??= this.#sink.open(lane.name, lane.at);
+    if (lane.stream === undefined) {
+      lane.stream = this.#sink.open(lane.name, lane.at);
+      // The window may be nothing; then the first credit has to come.
+      if (lane.stream.sendable === 0) return true;
+    }
     // Credit is there; this waits for the socket.
     const credit = await lane.stream.ready(this.#signal);
     const bytes = Math.min(upTo - lane.at, credit, limits.maxChunkBytes);

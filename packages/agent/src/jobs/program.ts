@@ -11,17 +11,23 @@ const maxInterpreterLineBytes = 256;
  * @throws OutpostError `start_failed` in words for a person
  */
 export function findProgram(argv: readonly string[], path: string, cwd: string): string {
-  const name = argv[0]!;
+  try {
+    return find(argv[0]!, path, cwd);
+  } catch (error) {
+    // One word with spaces is most likely a whole command line.
+    if (argv.length > 1 || !/\S\s+\S/.test(argv[0]!)) throw error;
+    const { message } = OutpostError.from(error);
+    throw failed(`${message}; to run it as shell text use -c, or give its arguments as words of their own`);
+  }
+}
+
+function find(name: string, path: string, cwd: string): string {
   if (name.includes("/")) return checkProgram(name, resolve(cwd, name));
   for (const directory of path.split(":")) {
     const candidate = join(isAbsolute(directory) ? directory : resolve(cwd, directory), name);
     if (name !== "" && isExecutable(candidate)) return candidate;
   }
-  const hint =
-    argv.length === 1 && /\s/.test(name)
-      ? "; to run it as shell text use -c, to pass arguments write them as separate words"
-      : "";
-  throw failed(`no program '${name}' in ${path}${hint}`);
+  throw failed(`no program '${name}' in ${path}`);
 }
 
 /** Why a program that the shell could not execute (its exit codes 126 and 127) did not start; `undefined` when it did. */

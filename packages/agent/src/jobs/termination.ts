@@ -8,8 +8,9 @@
  * none, so nothing of a stopped job runs on.
  */
 import type { Clock } from "@outpost/protocol";
-import type { Platform } from "../platform/index.ts";
+import type { Platform, ProcessInfo } from "../platform/index.ts";
 import { findMembers, signalProcess, type Tree } from "./process-tree.ts";
+import { wrapperScript } from "./wrapper.ts";
 
 /** Looks at known processes cost microseconds each; a look at all of the host's, milliseconds. */
 const firstLookMs = 5;
@@ -35,6 +36,7 @@ export class Termination {
   readonly #known = new Map<number, string>();
   readonly #signalled = new Map<number, NodeJS.Signals>();
   #cancel: (() => void) | undefined;
+  #sweepAgain = false;
   #waitMs = firstLookMs;
 
   constructor(options: TerminationOptions) {
@@ -58,18 +60,26 @@ export class Termination {
     const members = findMembers(platform, tree(), this.#known);
     if (members.length === 0 && !livesBefore) return done(0);
     if (clock.monotonicMs() >= this.#deadlineMs + killWaitMs) return done(members.length);
-    const signal = this.#killing ? "SIGKILL" : "SIGTERM";
-    for (const { pid, startTime } of members) {
-      this.#known.set(pid, startTime);
-      // Once each: a second SIGTERM means "now" to some programs.
-      if (this.#signalled.get(pid) === signal) continue;
-      this.#signalled.set(pid, signal);
-      signalProcess(pid, signal);
-      // A stopped process (SIGSTOP) has to go on to die of SIGTERM.
-      if (signal === "SIGTERM") signalProcess(pid, "SIGCONT");
-    }
+    this.#sweepAgain = false;
+    for (const member of members) this.#signal(member);
     this.#waitMs = Math.min(this.#waitMs * 2, longestLookMs);
     this.#later();
+  }
+
+  #signal({ pid, startTime, parent }: ProcessInfo): void {
+    const { platform, tree } = this.#options;
+    const signal = this.#killing ? "SIGKILL" : "SIGTERM";
+    this.#known.set(pid, startTime);
+    // Once each: a second SIGTERM means "now" to some programs.
+    if (this.#signalled.get(pid) === signal) return;
+    // A copy of the wrapper that is about to become the main process still has the wrapper's traps, which swallow the
+    // signal: it gets another one.
+    const isCopy = parent === tree().wrapper && platform.commandLine(pid).includes(wrapperScript);
+    if (isCopy) this.#sweepAgain = true;
+    else this.#signalled.set(pid, signal);
+    signalProcess(pid, signal);
+    // A stopped process (SIGSTOP) has to go on to die of SIGTERM.
+    if (signal === "SIGTERM") signalProcess(pid, "SIGCONT");
   }
 
   #later(): void {
@@ -80,7 +90,7 @@ export class Termination {
     this.#cancel = clock.after(waitMs, () => {
       const grown = this.#killing !== killingBefore;
       if (grown) this.#waitMs = firstLookMs;
-      if (this.#killing || !this.#anyKnownLives()) this.#sweep();
+      if (this.#killing || this.#sweepAgain || !this.#anyKnownLives()) this.#sweep();
       else {
         this.#waitMs = Math.min(this.#waitMs * 2, longestLookMs);
         this.#later();

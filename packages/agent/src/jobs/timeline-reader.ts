@@ -1,7 +1,7 @@
 /** Reads a timeline file record by record while it grows. */
 import { closeSync, openSync, readSync } from "node:fs";
+import { decodeTimeline, type TimelineRecord, timelineRecordBytes } from "@outpost/protocol";
 import { Blocks } from "./blocks.ts";
-import { decodeGrowth, recordBytes, type Growth } from "./timeline.ts";
 
 /** How many records are read at once. */
 const readAhead = 256;
@@ -10,7 +10,7 @@ export class TimelineReader {
   readonly #path: string;
   #file: number | undefined;
   #at = 0;
-  #records: Growth[] = [];
+  #records: TimelineRecord[] = [];
 
   constructor(path: string) {
     this.#path = path;
@@ -22,7 +22,7 @@ export class TimelineReader {
   }
 
   /** The next record within the first `extent` bytes; `undefined` when there is none (yet). */
-  async next(extent: number): Promise<Growth | undefined> {
+  async next(extent: number): Promise<TimelineRecord | undefined> {
     const ready = this.#records.shift();
     if (ready !== undefined || this.#at >= extent) return ready;
     await Blocks.shared.use((block) => Promise.resolve(this.#read(block, extent)));
@@ -39,12 +39,11 @@ export class TimelineReader {
     } catch {
       return; // never written, or gone
     }
-    const wanted = Math.min(extent - this.#at, readAhead * recordBytes);
+    const wanted = Math.min(extent - this.#at, readAhead * timelineRecordBytes);
     const length = readSync(this.#file, block, 0, wanted, this.#at);
-    for (let at = 0; at + recordBytes <= length; at += recordBytes) {
-      const growth = decodeGrowth(block, at);
-      if (growth !== undefined) this.#records.push(growth);
-      this.#at += recordBytes;
-    }
+    // Only whole records: the end of one may be on its way.
+    const whole = length - (length % timelineRecordBytes);
+    this.#records.push(...decodeTimeline(block.subarray(0, whole)));
+    this.#at += whole;
   }
 }

@@ -8,6 +8,7 @@ export function platform(): Platform {
     startTime: (pid) => list(["-p", String(pid)])[0]?.startTime,
     processes: () => list(["-ax"]),
     environment,
+    commandLine: (pid) => run("ps", ["-ww", "-o", "command=", "-p", String(pid)]),
     holders,
   };
 }

@@ -9,6 +9,7 @@ export function platform(): Platform {
     startTime: (pid) => readProcess(pid)?.startTime,
     processes,
     environment,
+    commandLine,
     holders,
   };
 }
@@ -54,6 +55,14 @@ function environment(pid: number): readonly string[] {
     return readFileSync(`/proc/${String(pid)}/environ`, "latin1").split("\0");
   } catch {
     return [];
+  }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${String(pid)}/cmdline`, "latin1");
+  } catch {
+    return "";
   }
 }
 

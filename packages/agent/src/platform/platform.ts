@@ -21,6 +21,8 @@ export interface Platform {
   processes(): ProcessInfo[];
   /** The environment that a process was started with, as `NAME=value`; empty when we may not see it. */
   environment(pid: number): readonly string[];
+  /** The arguments that a process was started with, joined by NUL or space; empty when we may not see them. */
+  commandLine(pid: number): string;
   /** Those of `pids` that have one of `files` open. One that we may not look into counts: we cannot say that it has not. */
   holders(pids: readonly number[], files: readonly string[]): number[];
 }
