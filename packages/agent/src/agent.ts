@@ -10,7 +10,7 @@ import { gatherFacts } from "./facts.ts";
 import type { HeldJobs } from "./handlers/context.ts";
 import { Jobs } from "./jobs/index.ts";
 import { DirectoryLock } from "./lock.ts";
-import { bootId, startTimeOf } from "./this-host.ts";
+import { hostPlatform } from "./platform/index.ts";
 
 export interface AgentOptions {
   /** A directory that has joined a controller. */
@@ -47,7 +47,8 @@ export class Agent implements AsyncDisposable {
     const config = await readConfig(paths);
     const { key, certificate, authority } = await readCredentials(paths);
     warnOfExpiry(log, expiresAt(certificate) - clock.now());
-    const parts: Parts = [DirectoryLock.acquire(paths.lock, startTimeOf)];
+    const platform = hostPlatform();
+    const parts: Parts = [DirectoryLock.acquire(paths.lock, platform)];
     try {
       const jobs = options.jobs ?? (await openJobs(paths, config, clock, log));
       if (jobs instanceof Jobs && jobs !== options.jobs) parts.push(jobs);
@@ -59,7 +60,7 @@ export class Agent implements AsyncDisposable {
             signal,
           }),
         jobs,
-        facts: await gatherFacts(bootId()),
+        facts: await gatherFacts(platform.bootId),
         clock,
         log,
       });

@@ -6,7 +6,10 @@ import { createInterface, type Interface } from "node:readline";
 import { ErrorCode } from "@outpost/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DirectoryLock, lockHolder } from "./lock.ts";
-import { startTimeOf } from "./this-host.ts";
+import { hostPlatform } from "./platform/index.ts";
+
+const platform = hostPlatform();
+const { bootId } = platform;
 
 let directory: string;
 let file: string;
@@ -60,9 +63,9 @@ class Racer {
 }
 
 test("a lock is held once, and free after it was disposed", () => {
-  const lock = DirectoryLock.acquire(file, startTimeOf);
-  expect(lockHolder(file, startTimeOf)?.pid).toBe(process.pid);
-  expect(() => DirectoryLock.acquire(file, startTimeOf)).toThrow(
+  const lock = DirectoryLock.acquire(file, platform);
+  expect(lockHolder(file, platform)?.pid).toBe(process.pid);
+  expect(() => DirectoryLock.acquire(file, platform)).toThrow(
     expect.objectContaining({
       code: ErrorCode.busy,
       message: expect.stringContaining(`pid ${String(process.pid)}`),
@@ -70,36 +73,40 @@ test("a lock is held once, and free after it was disposed", () => {
   );
   lock[Symbol.dispose]();
   lock[Symbol.dispose]();
-  expect(lockHolder(file, startTimeOf)).toBeUndefined();
-  DirectoryLock.acquire(file, startTimeOf)[Symbol.dispose]();
+  expect(lockHolder(file, platform)).toBeUndefined();
+  DirectoryLock.acquire(file, platform)[Symbol.dispose]();
   expect(readdirSync(directory)).toEqual([]);
 });
 
 test.each([
-  ["a process that is gone", { pid: 2 ** 22 + 1, startTime: "1" }],
-  ["a process whose pid has another one now", { pid: process.pid, startTime: "an earlier one" }],
+  ["a process that is gone", { pid: 2 ** 22 + 1, startTime: "1", bootId }],
+  ["a process whose pid has another one now", { pid: process.pid, startTime: "an earlier one", bootId }],
+  [
+    "a process of the boot before",
+    { pid: process.pid, startTime: platform.startTime(process.pid), bootId: "another" },
+  ],
   ["nobody: a power cut emptied it", ""],
   ["nobody: it is no lock of ours", "hello"],
 ])("a lock of %s is taken over", (_who, holder) => {
   writeFileSync(file, typeof holder === "string" ? holder : JSON.stringify(holder));
-  expect(lockHolder(file, startTimeOf)).toBeUndefined();
-  using _lock = DirectoryLock.acquire(file, startTimeOf);
-  expect(lockHolder(file, startTimeOf)?.pid).toBe(process.pid);
+  expect(lockHolder(file, platform)).toBeUndefined();
+  using _lock = DirectoryLock.acquire(file, platform);
+  expect(lockHolder(file, platform)?.pid).toBe(process.pid);
   expect(readdirSync(directory)).toEqual(["agent.lock"]);
 });
 
 test("a ticket whose holder died does not block the next", () => {
-  const dead = JSON.stringify({ pid: process.pid, startTime: "an earlier one" });
+  const dead = JSON.stringify({ pid: process.pid, startTime: "an earlier one", bootId });
   writeFileSync(file, dead);
   writeFileSync(`${file}.takeover`, dead);
-  using _lock = DirectoryLock.acquire(file, startTimeOf);
+  using _lock = DirectoryLock.acquire(file, platform);
   expect(readdirSync(directory)).toEqual(["agent.lock"]);
 });
 
 test("a lock that is another's now is left alone", () => {
-  const lock = DirectoryLock.acquire(file, startTimeOf);
+  const lock = DirectoryLock.acquire(file, platform);
   rmSync(file);
-  const other = DirectoryLock.acquire(file, startTimeOf);
+  const other = DirectoryLock.acquire(file, platform);
   lock[Symbol.dispose]();
   expect(existsSync(file)).toBe(true);
   other[Symbol.dispose]();
@@ -109,10 +116,10 @@ test("kill -9 frees it", async () => {
   const racer = new Racer();
   await racer.line();
   expect(await racer.acquire(file)).toBe("held");
-  expect(lockHolder(file, startTimeOf)?.pid).toBe(racer.pid);
-  expect(() => DirectoryLock.acquire(file, startTimeOf)).toThrow(`pid ${String(racer.pid)}`);
+  expect(lockHolder(file, platform)?.pid).toBe(racer.pid);
+  expect(() => DirectoryLock.acquire(file, platform)).toThrow(`pid ${String(racer.pid)}`);
   await racer.kill();
-  using _lock = DirectoryLock.acquire(file, startTimeOf);
+  using _lock = DirectoryLock.acquire(file, platform);
 });
 
 test("of many that see a stale lock at once, one gets it", async () => {
@@ -121,7 +128,7 @@ test("of many that see a stale lock at once, one gets it", async () => {
   for (let round = 0; round < 200; round++) {
     const path = `${file}-${String(round)}`;
     if (round % 2 === 0)
-      writeFileSync(path, JSON.stringify({ pid: process.pid, startTime: "an earlier one" }));
+      writeFileSync(path, JSON.stringify({ pid: process.pid, startTime: "an earlier one", bootId }));
     const outcomes = await Promise.all(many.map((racer) => racer.acquire(path)));
     expect(outcomes.toSorted()).toEqual(["busy", "busy", "busy", "held"]);
   }

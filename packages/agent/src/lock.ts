@@ -14,16 +14,21 @@
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
+import * as v from "valibot";
+import type { Platform } from "./platform/index.ts";
 
 /** A process, told from every other that has or had its pid. */
-export interface Holder {
-  readonly pid: number;
+export type Holder = v.InferOutput<typeof Holder>;
+const Holder = v.object({
+  pid: v.number(),
   /** As the platform tells it; only compared for equality. */
-  readonly startTime: string;
-}
+  startTime: v.string(),
+  /** Pids and start times begin anew at each boot. */
+  bootId: v.string(),
+});
 
-/** When the process of this pid was started; `undefined` when there is none. */
-export type StartTimeOf = (pid: number) => string | undefined;
+/** What the lock asks of the host. */
+export type Processes = Pick<Platform, "bootId" | "startTime">;
 
 /** Losing the race this often means that something else is wrong. */
 const attempts = 20;
@@ -38,16 +43,16 @@ export class DirectoryLock implements Disposable {
   }
 
   /** @throws OutpostError `busy` naming the pid, when a live process holds it; `internal` when it cannot be made */
-  static acquire(file: string, startTimeOf: StartTimeOf): DirectoryLock {
-    const startTime = startTimeOf(process.pid) ?? "";
+  static acquire(file: string, processes: Processes): DirectoryLock {
+    const { pid } = process;
+    const startTime = processes.startTime(pid) ?? "";
     // The nonce tells two agents of one process apart.
-    const text = `${JSON.stringify({ pid: process.pid, startTime, nonce: crypto.randomUUID() })}\n`;
-    const mine = `${file}.${String(process.pid)}.${crypto.randomUUID().slice(0, 8)}`;
+    const text = `${JSON.stringify({ pid, startTime, bootId: processes.bootId, nonce: crypto.randomUUID() })}\n`;
+    const mine = `${file}.${String(pid)}.${crypto.randomUUID().slice(0, 8)}`;
     try {
       writeFileSync(mine, text, { flag: "wx", mode: 0o644 });
       for (let i = 0; i < attempts; i++) {
-        if (tryLink(mine, file) || replaceStale(file, mine, startTimeOf))
-          return new DirectoryLock(file, text);
+        if (tryLink(mine, file) || replaceStale(file, mine, processes)) return new DirectoryLock(file, text);
       }
       throw new OutpostError(
         ErrorCode.busy,
@@ -70,21 +75,21 @@ export class DirectoryLock implements Disposable {
 }
 
 /** The live process that holds the lock, if any. Takes nothing. */
-export function lockHolder(file: string, startTimeOf: StartTimeOf): Holder | undefined {
+export function lockHolder(file: string, processes: Processes): Holder | undefined {
   const holder = parse(readText(file));
-  return holder !== undefined && isAlive(holder, startTimeOf) ? holder : undefined;
+  return holder !== undefined && isAlive(holder, processes) ? holder : undefined;
 }
 
 /** True when the lock was stale and is now `mine`; false to try again. */
-function replaceStale(file: string, mine: string, startTimeOf: StartTimeOf): boolean {
+function replaceStale(file: string, mine: string, processes: Processes): boolean {
   const seen = readText(file);
   if (seen === undefined) return false;
-  refuseIfAlive(file, seen, startTimeOf);
+  refuseIfAlive(file, seen, processes);
   const ticket = `${file}.takeover`;
   if (!tryLink(mine, ticket)) {
     const other = readText(ticket);
     if (other !== undefined) {
-      refuseIfAlive(file, other, startTimeOf);
+      refuseIfAlive(file, other, processes);
       // Died with the ticket in its hand.
       rmSync(ticket, { force: true });
     }
@@ -99,9 +104,9 @@ function replaceStale(file: string, mine: string, startTimeOf: StartTimeOf): boo
   }
 }
 
-function refuseIfAlive(file: string, text: string, startTimeOf: StartTimeOf): void {
+function refuseIfAlive(file: string, text: string, processes: Processes): void {
   const holder = parse(text);
-  if (holder === undefined || !isAlive(holder, startTimeOf)) return;
+  if (holder === undefined || !isAlive(holder, processes)) return;
   const pid = String(holder.pid);
   throw new OutpostError(
     ErrorCode.busy,
@@ -111,8 +116,8 @@ function refuseIfAlive(file: string, text: string, startTimeOf: StartTimeOf): vo
   );
 }
 
-function isAlive(holder: Holder, startTimeOf: StartTimeOf): boolean {
-  return startTimeOf(holder.pid) === holder.startTime;
+function isAlive(holder: Holder, processes: Processes): boolean {
+  return holder.bootId === processes.bootId && processes.startTime(holder.pid) === holder.startTime;
 }
 
 function tryLink(from: string, to: string): boolean {
@@ -138,8 +143,7 @@ function readText(file: string): string | undefined {
 function parse(text: string | undefined): Holder | undefined {
   if (text === undefined) return undefined;
   try {
-    const { pid, startTime } = JSON.parse(text) as Partial<Holder>;
-    return typeof pid === "number" && typeof startTime === "string" ? { pid, startTime } : undefined;
+    return v.parse(Holder, JSON.parse(text));
   } catch {
     return undefined;
   }

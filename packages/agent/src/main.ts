@@ -1,7 +1,15 @@
 #!/usr/bin/env node
-/** `outpost-agent`. Compiled code is cached, and a command loads what it needs, so that `--help` does not load TLS. */
+/** `outpost-agent`. Compiled code is cached, and each command loads what it needs and no more. */
 import { enableCompileCache } from "node:module";
+import { startLean } from "./cli/lean-start.ts";
 
 enableCompileCache();
-const { run } = await import("./cli/run.ts");
-process.exitCode = await run(process.argv.slice(2));
+const args = process.argv.slice(2);
+const loaded = startLean();
+const { outcome } = await import("./cli/outcome.ts");
+const { readStart } = await import("./cli/start-arguments.ts");
+const options = readStart(args);
+process.exitCode = await outcome(async () => {
+  if (options === undefined) await (await import("./cli/run.ts")).run(args);
+  else await (await import("./cli/start.ts")).start(options, loaded);
+});

@@ -1,51 +1,44 @@
 /** The jobs of a directory, read without touching them: a running agent may be at work there. */
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { JobId } from "@outpost/protocol";
+import { readdir } from "node:fs/promises";
+import { JobId, type JobState } from "@outpost/protocol";
 import * as v from "valibot";
+import { JobDirectory } from "../jobs/job-directory.ts";
+import type { Platform } from "../platform/index.ts";
 
 export interface HeldJob {
   readonly job: string;
-  /** `ended`: its exit is on record. `unfinished`: it runs, or nobody has settled it since it ended. */
-  readonly state: "ended" | "unfinished";
+  /** `unsettled`: its process is gone, and how it ended is not on record yet: the agent concludes that, within moments
+   * while it runs, else at its next start. */
+  readonly state: JobState | "unsettled";
   /** Bytes written so far. */
   readonly stdout: number;
   readonly stderr: number;
 }
 
-/** The oldest first. */
-export async function heldJobs(directory: string): Promise<HeldJob[]> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+/** The oldest first, as far as their specs say when they came. */
+export async function heldJobs(directory: string, platform: Platform): Promise<HeldJob[]> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-  const jobs = await Promise.all(
-    names.filter((name) => v.is(JobId, name)).map((name) => held(directory, name)),
-  );
-  return jobs.toSorted((a, b) => a.since - b.since).map(({ job }) => job);
+  return names
+    .filter((name): name is JobId => v.is(JobId, name))
+    .map((job) => new JobDirectory(directory, job))
+    .map((found) => ({ job: held(found, platform), since: found.readSpec()?.acceptedAt ?? 0 }))
+    .toSorted((a, b) => a.since - b.since)
+    .map(({ job }) => job);
 }
 
-async function held(
-  directory: string,
-  job: string,
-): Promise<{ readonly job: HeldJob; readonly since: number }> {
-  const file = (name: string): string => join(directory, job, name);
-  const [since, stdout, stderr, exit] = await Promise.all([
-    stat(file("spec.json")).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => 0,
-    ),
-    size(file("stdout")),
-    size(file("stderr")),
-    readFile(file("exit"), "latin1").catch(() => ""),
-  ]);
-  // The record counts only when its line is complete; before, the file holds spaces.
-  return { job: { job, state: /exit .*\n/.test(exit) ? "ended" : "unfinished", stdout, stderr }, since };
+function held(found: JobDirectory, platform: Platform): HeldJob {
+  const stdout = found.sizeOf("stdout");
+  const stderr = found.sizeOf("stderr");
+  return { job: found.job, state: stateOf(found, platform), stdout, stderr };
 }
 
-async function size(file: string): Promise<number> {
-  return stat(file).then(
-    (found) => found.size,
-    () => 0,
-  );
+function stateOf(found: JobDirectory, platform: Platform): HeldJob["state"] {
+  const end = found.readEnd();
+  if (end !== undefined) return end.state;
+  const process = found.readProcess();
+  const lives = process?.bootId === platform.bootId && platform.startTime(process.pid) === process.startTime;
+  return lives ? "running" : "unsettled";
 }

@@ -11,7 +11,7 @@ import { agentPaths, type AgentPaths, defaultAgentDirectory } from "../directory
 import { enrol } from "../enrolment.ts";
 import { gatherFacts } from "../facts.ts";
 import { DirectoryLock } from "../lock.ts";
-import { bootId, startTimeOf } from "../this-host.ts";
+import { hostPlatform } from "../platform/index.ts";
 import { parseToken } from "../token.ts";
 
 export interface JoinOptions {
@@ -38,9 +38,10 @@ export async function join(options: JoinOptions): Promise<void> {
   const paths = agentPaths(options.dir);
   await makeDirectory(paths.directory);
   // An agent that runs would go on under the old identity, and its jobs would be reported by two hosts.
-  using _lock = DirectoryLock.acquire(paths.lock, startTimeOf);
+  const platform = hostPlatform();
+  using _lock = DirectoryLock.acquire(paths.lock, platform);
   const previous = await previousConfig(paths, options.force);
-  const facts = await gatherFacts(bootId());
+  const facts = await gatherFacts(platform.bootId);
   const enrolment = await enrol({ url, token, name, labels, facts });
   await writeCredentials(paths, enrolment.credentials);
   await writeConfig(paths, {

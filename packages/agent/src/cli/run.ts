@@ -4,7 +4,6 @@ import yargs, { type Argv } from "yargs";
 import { defaultAgentDirectory } from "../directory.ts";
 import { logLevels } from "../log-level.ts";
 import { agentVersion } from "../version.ts";
-import { ExitCode, exitCodeOf } from "./exit-code.ts";
 import { suggest } from "./suggest.ts";
 
 const commands = ["join", "start", "status"];
@@ -13,17 +12,9 @@ const commands = ["join", "start", "status"];
 const singles = ["dir", "token", "name", "log-level", "output"];
 const allOptions = [...singles, "label", "force", "help", "version"];
 
-/** Runs `outpost-agent` with these arguments. Resolves with the exit code; never rejects. */
-export async function run(args: readonly string[]): Promise<ExitCode> {
-  try {
-    await commandLine(args).parseAsync();
-    return ExitCode.ok;
-  } catch (reason) {
-    const error = OutpostError.from(reason);
-    console.error(`outpost-agent: ${error.message}`);
-    if (!(reason instanceof OutpostError) && reason instanceof Error) console.error(reason.stack);
-    return exitCodeOf(error);
-  }
+/** Runs `outpost-agent` with these arguments. @throws OutpostError `invalid_argument` for wrong usage, or the command's */
+export async function run(args: readonly string[]): Promise<void> {
+  await commandLine(args).parseAsync();
 }
 
 function commandLine(args: readonly string[]): Argv {

@@ -14,8 +14,12 @@ export interface StartOptions {
 /** Longer than any timer may be; see `keepAlive`. */
 const longMs = 2 ** 31 - 1;
 
-/** Resolves when the agent was told to leave and has left. @throws OutpostError as `Agent.start` */
-export async function start({ dir, logLevel }: StartOptions): Promise<void> {
+/**
+ * Resolves when the agent was told to leave and has left.
+ * @param started called once, when everything is loaded and the first connection has come about or failed
+ * @throws OutpostError as `Agent.start`
+ */
+export async function start({ dir, logLevel }: StartOptions, started: () => void = () => {}): Promise<void> {
   const log = createLog(logLevel, isatty(2));
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, `fault, the agent ends: ${error.message}`);
@@ -27,6 +31,11 @@ export async function start({ dir, logLevel }: StartOptions): Promise<void> {
     const told = firstSignal();
     await using agent = await Agent.start({ directory: dir, log });
     log.info({ pid: process.pid, directory: dir }, `agent ${agentVersion} of ${agent.name} runs`);
+    const settled = agent.connection.onState(({ name }) => {
+      if (name !== "connected" && name !== "waiting") return;
+      settled();
+      started();
+    });
     log.info(`${await told}: leaving; jobs go on`);
   } finally {
     clearInterval(keepAlive);

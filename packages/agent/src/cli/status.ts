@@ -3,7 +3,7 @@ import { readConfig } from "../config.ts";
 import { expiresAt, readCredentials } from "../credentials.ts";
 import { agentPaths, defaultAgentDirectory } from "../directory.ts";
 import { lockHolder } from "../lock.ts";
-import { startTimeOf } from "../this-host.ts";
+import { hostPlatform } from "../platform/index.ts";
 import { heldJobs, type HeldJob } from "./held-jobs.ts";
 
 export interface StatusOptions {
@@ -33,7 +33,8 @@ async function readStatus(dir: string): Promise<Status> {
   const paths = agentPaths(dir);
   const config = await readConfig(paths);
   const { certificate } = await readCredentials(paths);
-  const holder = lockHolder(paths.lock, startTimeOf);
+  const platform = hostPlatform();
+  const holder = lockHolder(paths.lock, platform);
   return {
     directory: paths.directory,
     host: config.host,
@@ -42,7 +43,7 @@ async function readStatus(dir: string): Promise<Status> {
     controller: config.controller,
     certificate: { expiresAt: new Date(expiresAt(certificate)).toISOString() },
     agent: holder === undefined ? { running: false } : { running: true, pid: holder.pid },
-    jobs: await heldJobs(paths.jobs),
+    jobs: await heldJobs(paths.jobs, platform),
   };
 }
 
