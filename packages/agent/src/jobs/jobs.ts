@@ -176,7 +176,11 @@ export class Jobs implements AsyncDisposable {
     return Array.from(this.#jobs.values(), (job) => job.status());
   }
 
-  /** Sends SIGTERM to all processes of the job, and SIGKILL after the grace. A job that has ended stays as it is. @throws OutpostError `not_found` */
+  /**
+   * Sends SIGTERM to all processes of the job, and SIGKILL after the grace. A job that has ended stays as it is. Of
+   * several stops the first is the reason; a later one with a shorter grace makes it faster.
+   * @throws OutpostError `not_found`
+   */
   async stop({ job: id, operator, graceMs }: JobStopParams): Promise<JobStatus> {
     const job = this.#jobs.get(id);
     const status = job?.status() ?? this.#tombstones.find(id)?.status;
@@ -222,7 +226,7 @@ export class Jobs implements AsyncDisposable {
     this.#cancelTick?.();
     await this.#launches;
     for (const running of this.#running.values()) running.dispose();
-    this.#writeBehind.flush();
+    this.#writeBehind.dispose();
     this.#tombstones.close();
     this.#listeners.clear();
   }
@@ -246,15 +250,26 @@ export class Jobs implements AsyncDisposable {
     this.#checkLimits(params);
     const directory = this.#directory(job.id);
     try {
+      this.#make(directory, params, now);
+    } catch {
+      // The disk filled up just now: perhaps ended jobs can make room.
+      this.#retention.enforce();
+      this.#make(directory, params, now);
+    }
+    this.#jobs.set(job.id, job);
+    this.#launches = this.#launches.then(() => this.#launch(job, directory, params)).then(() => nextTurn());
+    return job;
+  }
+
+  /** @throws OutpostError `disk_full`; nothing is left behind */
+  #make(directory: JobDirectory, params: JobStartParams, now: number): void {
+    try {
       directory.create();
       directory.writeSpec(params, now);
     } catch (error) {
       removeDirectory(directory.path);
       throw fileError(error);
     }
-    this.#jobs.set(job.id, job);
-    this.#launches = this.#launches.then(() => this.#launch(job, directory, params)).then(() => nextTurn());
-    return job;
   }
 
   #checkLimits({ spec }: JobStartParams): void {
@@ -429,19 +444,27 @@ export class Jobs implements AsyncDisposable {
   }
 
   #forget(job: Job, cause: Tombstone["cause"]): void {
-    const { clock, log } = this.#options;
-    const at = clock.now();
-    try {
-      // First the tombstone: a crash in between leaves a directory that is known to be removed.
-      this.#tombstones.add({ at, cause, status: { ...job.status(), removed: true } });
-    } catch (error) {
-      log.warn({ job: job.id, err: error }, "cannot record the removal of a job");
-    }
+    const tombstone = { at: this.#options.clock.now(), cause, status: { ...job.status(), removed: true } };
+    // First the tombstone: a crash in between leaves a directory that is known to be removed.
+    const recorded = this.#bury(tombstone, "its directory goes first");
     const { diskBytes } = job;
     job.forget(cause);
     this.#jobs.delete(job.id);
-    removeDirectory(this.#directory(job.id).path, diskBytes);
+    removeDirectory(this.#directory(job.id).path, recorded ? diskBytes : 0);
+    // On a full disk there is room for it only now.
+    if (!recorded) this.#bury(tombstone, "the job is forgotten");
     if (cause === "evicted" || cause === "removed") this.#changed(job);
+  }
+
+  #bury(tombstone: Tombstone, otherwise: string): boolean {
+    try {
+      this.#tombstones.add(tombstone);
+      return true;
+    } catch (error) {
+      const { job } = tombstone.status;
+      this.#options.log.warn({ job, err: error }, `cannot record the removal of a job; ${otherwise}`);
+      return false;
+    }
   }
 
   #changed(job: Job): void {

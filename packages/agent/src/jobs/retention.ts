@@ -8,15 +8,17 @@ import { ErrorCode, OutpostError, type Clock } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { planEviction } from "./eviction.ts";
 import type { Job } from "./job.ts";
-import type { RunningJob } from "./running-job.ts";
+import { limitGraceMs, type RunningJob } from "./running-job.ts";
 import type { JobSettings } from "./settings.ts";
 
 /** Growth of all jobs together after which the limits are checked without waiting for the next tick, in bytes. */
 const checkEveryBytes = 8 * 1024 * 1024;
 /** Below this much free space a write may have failed, in bytes. */
 const fullBytes = 64 * 1024;
-/** How old an answer of the file system may be when a job starts, in milliseconds. */
+/** A check is good for a job's start for so long, in milliseconds, … */
 const freshMs = 250;
+/** … unless jobs have grown by so much since, in bytes. */
+const freshBytes = 64 * 1024;
 
 export interface RetentionOptions {
   readonly directory: string;
@@ -52,10 +54,10 @@ export class Retention {
 
   /** @throws OutpostError `disk_full` when there is no room for another `bytes` */
   checkRoom(bytes: number): void {
-    const { clock } = this.#options;
-    if (this.#excessBytes > 0 || bytes > 0 || clock.monotonicMs() - this.#checkedAtMs > freshMs)
+    const ageMs = this.#options.clock.monotonicMs() - this.#checkedAtMs;
+    if (bytes > 0 || this.#excessBytes > 0 || ageMs > freshMs || this.#grownBytes > freshBytes)
       this.enforce();
-    if (this.#excessBytes + bytes <= 0 || this.#excessBytes <= 0) return;
+    if (this.#excessBytes + bytes <= 0) return;
     const { minFreeBytes, maxTotalBytes } = this.#options.settings;
     throw new OutpostError(
       ErrorCode.diskFull,
@@ -124,7 +126,12 @@ export class Retention {
     }
     if (most === undefined) return;
     log.warn({ job: most.job.id, grown: mostGrown }, "stopping a job: the disk limits are reached");
-    most.stop("disk_full", "the host's disk ran short, and this job was writing most");
+    most.stop(
+      "disk_full",
+      "the host's disk ran short, and this job was writing most",
+      undefined,
+      limitGraceMs,
+    );
   }
 }
 

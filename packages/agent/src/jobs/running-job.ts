@@ -25,6 +25,9 @@ import { Termination } from "./termination.ts";
 const firstDrainMs = 3;
 const longestDrainMs = 500;
 
+/** A job that fills the disk has only this long between SIGTERM and SIGKILL, in milliseconds: it writes on meanwhile. */
+export const limitGraceMs = 1_000;
+
 export interface RunningJobContext {
   readonly platform: Platform;
   readonly clock: Clock;
@@ -131,9 +134,13 @@ export class RunningJob {
     else this.#drain(undefined);
   }
 
-  /** Stops the job for a reason that is recorded first. Stopping it twice keeps the first reason. */
+  /** Stops the job for a reason that is recorded first. A second stop keeps the first reason; it can only be faster. */
   stop(code: EndReasonCode, message: string, by?: string, graceMs?: number): void {
-    if (this.#phase === "settled" || this.#stop !== undefined) return;
+    if (this.#phase === "settled") return;
+    if (this.#stop !== undefined) {
+      if (graceMs !== undefined) this.#termination?.hasten(graceMs);
+      return;
+    }
     const { clock, defaultGraceMs, log } = this.#context;
     const grace = graceMs ?? this.#options.spec.graceMs ?? defaultGraceMs;
     const record: StopRecord = {
@@ -285,7 +292,12 @@ export class RunningJob {
     this.#context.grew(this.job, this.output.timeline, bytes);
     const { maxOutputBytesPerJob: limit } = this.#context;
     if (this.job.written.stdout + this.job.written.stderr <= limit) return;
-    this.stop("output_limit", `it wrote more than the ${String(limit)} bytes that this host allows a job`);
+    this.stop(
+      "output_limit",
+      `it wrote more than the ${String(limit)} bytes that this host allows a job`,
+      undefined,
+      limitGraceMs,
+    );
   }
 
   /** The start is in the past of the host's time; from now on the time that passes counts, whatever the host's time does. */

@@ -71,9 +71,18 @@ describe("stopping", () => {
     );
     await pids(store, job, 1);
     await store.jobs.stop({ job, operator: "ada", graceMs: 5_000 });
-    await store.jobs.stop({ job, operator: "bob", graceMs: 0 });
+    await store.jobs.stop({ job, operator: "bob" });
     expect(await untilEnded(store.jobs, job)).toMatchObject({ state: "stopped", reason: { by: "ada" } });
     expect(lines(store, job)).toEqual(["1", "9"]);
+  });
+
+  it("a second time, with less grace, is faster; the first one stays the reason", async () => {
+    await using store = await openStore();
+    const job = await background(store.jobs, "trap '' TERM; echo 1; while :; do sleep 0.02; done");
+    await pids(store, job, 1);
+    await store.jobs.stop({ job, operator: "ada", graceMs: 60_000 });
+    await store.jobs.stop({ job, operator: "bob", graceMs: 50 });
+    expect(await untilEnded(store.jobs, job)).toMatchObject({ state: "stopped", reason: { by: "ada" } });
   });
 
   it("also ends a stopped process (SIGSTOP)", async () => {

@@ -31,7 +31,7 @@ export interface TerminationOptions {
 
 export class Termination {
   readonly #options: TerminationOptions;
-  readonly #deadlineMs: number;
+  #deadlineMs: number;
   /** pid → start time of all that were ever seen. */
   readonly #known = new Map<number, string>();
   readonly #signalled = new Map<number, NodeJS.Signals>();
@@ -47,6 +47,15 @@ export class Termination {
 
   dispose(): void {
     this.#cancel?.();
+  }
+
+  /** Shortens the grace, counted from now; it never gets longer. */
+  hasten(graceMs: number): void {
+    const deadlineMs = this.#options.clock.monotonicMs() + graceMs;
+    if (deadlineMs >= this.#deadlineMs || this.#killing) return;
+    this.#deadlineMs = deadlineMs;
+    this.#cancel?.();
+    this.#later();
   }
 
   get #killing(): boolean {
@@ -86,10 +95,10 @@ export class Termination {
     const { clock } = this.#options;
     const untilKillMs = this.#deadlineMs - clock.monotonicMs();
     const waitMs = untilKillMs > 0 ? Math.min(this.#waitMs, untilKillMs) : this.#waitMs;
-    const killingBefore = this.#killing;
+    const wasKilling = this.#killing;
     this.#cancel = clock.after(waitMs, () => {
-      const grown = this.#killing !== killingBefore;
-      if (grown) this.#waitMs = firstLookMs;
+      // Whoever gets SIGKILL is gone soon.
+      if (this.#killing && !wasKilling) this.#waitMs = firstLookMs;
       if (this.#killing || this.#sweepAgain || !this.#anyKnownLives()) this.#sweep();
       else {
         this.#waitMs = Math.min(this.#waitMs * 2, longestLookMs);

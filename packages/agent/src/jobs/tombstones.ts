@@ -5,7 +5,16 @@
  * So what is remembered is bounded, in number and in time, and nothing is ever rewritten. In memory there is only
  * where each line is.
  */
-import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { GapReason, type JobId, JobStatus } from "@outpost/protocol";
 import * as v from "valibot";
@@ -33,9 +42,13 @@ class Generation {
 
   append(tombstone: Tombstone): void {
     const line = Buffer.from(`${JSON.stringify(tombstone)}\n`);
-    const written = writeSync(this.file, line);
+    if (writeSync(this.file, line) < line.length) {
+      // Half a line would spoil the next one.
+      ftruncateSync(this.file, this.size);
+      throw new Error("the disk is full");
+    }
     this.#remember(tombstone, { start: this.size, bytes: line.length });
-    this.size += written;
+    this.size += line.length;
   }
 
   read(job: JobId): Tombstone | undefined {

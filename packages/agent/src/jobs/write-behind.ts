@@ -9,6 +9,8 @@ import type { JobDirectory } from "./job-directory.ts";
 import type { Timeline } from "./timeline.ts";
 
 const delayMs = 200;
+/** How long to wait when the disk is full, in milliseconds. */
+const retryMs = 5_000;
 
 export class WriteBehind {
   readonly #clock: Clock;
@@ -40,10 +42,16 @@ export class WriteBehind {
     this.#cancel?.();
     this.#cancel = undefined;
     for (const job of this.#waiting) {
-      this.#waiting.delete(job);
       job.unwritten?.flush();
-      // On a full disk it stays, and is tried again with the next one.
+      // On a full disk it stays. A job that was removed has nothing to write any more.
+      if (job.unwritten === undefined) this.#waiting.delete(job);
     }
+    if (this.#waiting.size > 0) this.#cancel = this.#clock.after(retryMs, () => this.flush());
+  }
+
+  dispose(): void {
+    this.flush();
+    this.#cancel?.();
   }
 
   #add(job: Job, timeline: Timeline, write: () => void): void {
