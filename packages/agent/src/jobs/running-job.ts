@@ -102,6 +102,8 @@ export class RunningJob {
   /** Begins to watch a job that was just started. */
   begin(): void {
     this.output.watch();
+    // It may have written before it was watched.
+    this.output.observe();
     this.#armTimeout();
   }
 
