@@ -72,6 +72,17 @@ test("a refused token and a taken name each say what to do", async () => {
   });
 });
 
+test("an answer that was lost is asked for again, with the same request", async () => {
+  controller.loseAnswers = 2;
+  const { credentials } = await join();
+  const requests = controller.enrolments.map(({ request }) => request);
+  expect(requests).toHaveLength(3);
+  expect(new Set(requests).size).toBe(1);
+  expect(
+    new X509Certificate(credentials.certificate).checkPrivateKey(createPrivateKey(credentials.key)),
+  ).toBe(true);
+});
+
 test("nobody listens, or something that speaks no TLS", async () => {
   await expect(join("wss://127.0.0.1:1")).rejects.toMatchObject({
     code: ErrorCode.controllerUnreachable,

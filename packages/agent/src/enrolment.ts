@@ -9,6 +9,7 @@
  * The secret is shown to nobody before step 2 has succeeded.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import {
   controllerEnrolmentMethods,
   type EnrolResult,
@@ -23,6 +24,7 @@ import {
   supportedVersions,
 } from "@outpost/protocol";
 import { dialWebSocket } from "@outpost/protocol/websocket";
+import { Backoff } from "./backoff.ts";
 import type { Credentials } from "./credentials.ts";
 import { createIdentity } from "./identity.ts";
 import { fetchAuthority } from "./pinning.ts";
@@ -48,21 +50,44 @@ export interface Enrolment {
 /** How long the controller may take to sign, in milliseconds. It may be on a slow disk; a person waits at the prompt. */
 const enrolTimeoutMs = 15_000;
 
+/** How often each step is tried: with the waits between, up to some 15 s of a busy controller or a bad network. */
+const attempts = 6;
+
 /**
  * @throws OutpostError `denied`: another CA, or a token that is unknown, expired or used up · `conflict`: the name is
  * taken · `controller_unreachable`, `timeout`, `version_mismatch`, `cancelled`
  */
 export async function enrol(options: EnrolOptions): Promise<Enrolment> {
   const { url, token, name, signal } = options;
-  const authority = await fetchAuthority(url, token.fingerprint, signal);
+  const authority = await withRetries(signal, () => fetchAuthority(url, token.fingerprint, signal));
   const identity = await createIdentity(name);
-  const answer = await requestCertificate(options, authority, identity.request);
+  // The same request each time: when an answer was lost, the controller gives it again and uses nothing up.
+  const answer = await withRetries(signal, () => requestCertificate(options, authority, identity.request));
   checkCertificate(answer, authority, identity.key);
   return {
     host: answer.host,
     name: answer.name,
     credentials: { key: identity.key, certificate: answer.certificate, authority },
   };
+}
+
+/**
+ * Tries again when the connection was lost or the controller has too many newcomers. Not when nobody answers at all:
+ * then the address is wrong or the controller is down, and a person waits to hear it.
+ */
+async function withRetries<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
+  const backoff = new Backoff();
+  for (let left = attempts - 1; ; left--) {
+    try {
+      return await attempt();
+    } catch (reason) {
+      const error = OutpostError.from(reason);
+      if (left === 0 || (error.code !== ErrorCode.disconnected && error.code !== ErrorCode.busy)) throw error;
+      const retryAfterMs = error.data["retryAfterMs"];
+      const delayMs = backoff.next(typeof retryAfterMs === "number" ? retryAfterMs : 0);
+      await setTimeout(delayMs, undefined, signal === undefined ? {} : { signal });
+    }
+  }
 }
 
 async function requestCertificate(

@@ -18,7 +18,8 @@ const maxChainLength = 10;
 /**
  * Fetches the CA certificate whose SHA-256 is `fingerprint` from the server's chain.
  * @returns PEM
- * @throws OutpostError `denied` when the server has another CA; `controller_unreachable`, `timeout`, `cancelled`
+ * @throws OutpostError `denied` when the server has another CA; `controller_unreachable`, `disconnected`, `timeout`,
+ * `cancelled`
  */
 export async function fetchAuthority(
   url: string,
@@ -63,7 +64,9 @@ async function fetchChain(url: string, signal: AbortSignal | undefined): Promise
     ),
   );
   socket.on("error", (error: NodeJS.ErrnoException) => reject(connectError(host, port, error)));
-  socket.on("close", () => reject(connectError(host, port, new Error("it closed the connection"))));
+  socket.on("close", () => {
+    reject(connectError(host, port, Object.assign(new Error("closed"), { code: "ECONNRESET" })));
+  });
   socket.on("secureConnect", () => resolve(chainOf(socket.getPeerCertificate(true))));
   try {
     return await promise;
@@ -87,8 +90,8 @@ function chainOf(leaf: DetailedPeerCertificate): Buffer[] {
 
 function connectError(host: string, port: number, error: NodeJS.ErrnoException): OutpostError {
   const where = `${host}:${String(port)}`;
-  const say = (message: string): OutpostError =>
-    new OutpostError(ErrorCode.controllerUnreachable, message, {
+  const say = (message: string, code: ErrorCode = ErrorCode.controllerUnreachable): OutpostError =>
+    new OutpostError(code, message, {
       cause: error,
       data: { cause: error.code ?? "" },
     });
@@ -102,6 +105,12 @@ function connectError(host: string, port: number, error: NodeJS.ErrnoException):
     case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
       return say(
         `what listens at ${where} does not speak TLS; is this the controller's port (default 7443)?`,
+      );
+    // A controller with too many newcomers closes before the handshake.
+    case "ECONNRESET":
+      return say(
+        `${where} closed the connection at once; is it a controller, or very busy?`,
+        ErrorCode.disconnected,
       );
     default:
       return say(`cannot connect to ${where}: ${error.message}`);

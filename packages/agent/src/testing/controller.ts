@@ -6,15 +6,21 @@ import type { TLSSocket } from "node:tls";
 import {
   controllerEnrolmentMethods,
   type EnrolParams,
+  ErrorCode,
   enrolmentMethods,
   type MessageSocket,
   newHostId,
-  type OutpostError,
+  OutpostError,
   Peer,
 } from "@outpost/protocol";
 import { refuseUpgrade, WebSocketAcceptor } from "@outpost/protocol/websocket";
 import { TestAuthority } from "./authority.ts";
 import { FakeSession, helloResult } from "./session.ts";
+
+interface Kept {
+  readonly closed: Promise<unknown>;
+  close(reason: string): Promise<void>;
+}
 
 export class FakeController implements AsyncDisposable {
   readonly authority: TestAuthority;
@@ -27,6 +33,8 @@ export class FakeController implements AsyncDisposable {
   readonly enrolments: EnrolParams[] = [];
   /** When set, `enrol` answers with this error. */
   refusal: OutpostError | undefined;
+  /** How many answers to `enrol` are lost: the connection is cut instead. */
+  loseAnswers = 0;
   /** When set, upgrades are refused with HTTP 403 and this reason. */
   refuseUpgrades: string | undefined;
 
@@ -75,13 +83,18 @@ export class FakeController implements AsyncDisposable {
 
   #accept(request: IncomingMessage, socket: MessageSocket): void {
     if (request.url === "/enrol") {
-      this.#keep(
-        new Peer(socket, {
-          local: controllerEnrolmentMethods,
-          remote: enrolmentMethods,
-          handlers: { hello: () => helloResult("new"), enrol: (params) => this.#enrol(params) },
-        }),
-      );
+      const peer: { abort(error: OutpostError): void } & Kept = new Peer(socket, {
+        local: controllerEnrolmentMethods,
+        remote: enrolmentMethods,
+        handlers: {
+          hello: () => helloResult("new"),
+          enrol: (params) => {
+            if (this.loseAnswers-- > 0) peer.abort(new OutpostError(ErrorCode.disconnected, "cut"));
+            return this.#enrol(params);
+          },
+        },
+      });
+      this.#keep(peer);
       return;
     }
     const { authorized } = request.socket as TLSSocket;
@@ -92,7 +105,7 @@ export class FakeController implements AsyncDisposable {
     else waiting(session);
   }
 
-  #keep(peer: { close(reason: string): Promise<void>; readonly closed: Promise<unknown> }): void {
+  #keep(peer: Kept): void {
     this.#peers.add(peer);
     void peer.closed.then(() => this.#peers.delete(peer));
   }
