@@ -1,0 +1,169 @@
+/** The client: hosts, tokens and jobs of one controller, as one operator. */
+import {
+  type Command,
+  ErrorCode,
+  type FanOutInfo,
+  type FanOutListParams,
+  type HostInfo,
+  type JobId,
+  type JobInfo,
+  type JobSpec,
+  newJobId,
+  OutpostError,
+  type OutputMode,
+  type TokenCreateParams,
+  type TokenCreateResult,
+} from "@outpost/protocol";
+import { dialWebSocket } from "@outpost/protocol/websocket";
+import { Connection } from "./connection.ts";
+import { type Context, defaultContextDirectory, readContext } from "./context.ts";
+import { InputSender, type InputSource, openInput } from "./input.ts";
+import { Job } from "./job.ts";
+
+export interface ConnectOptions {
+  /** Where the operator's context is. Default `$OUTPOST_CONTEXT_DIR`, else `~/.config/outpost`. */
+  readonly contextDirectory?: string | undefined;
+  /** The context itself, instead of a directory. */
+  readonly context?: Context | undefined;
+  /** Gives up connecting for the first time. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to go on trying after the connection was cut, in milliseconds. Default no limit: jobs wait, and so does
+   * their output. The first connection is tried once. */
+  readonly reconnectForMs?: number | undefined;
+}
+
+export interface StartOptions {
+  /** A target expression, e.g. `web1,web2` or `role=web`. */
+  readonly targets: string;
+  readonly command: Command;
+  /** Added to the job's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Working directory on the hosts, absolute. Default: home of the user that the job runs as. */
+  readonly cwd?: string | undefined;
+  /** How long the job may run, in milliseconds; enforced on the host. Default no limit. */
+  readonly timeoutMs?: number | undefined;
+  /** Between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
+  readonly graceMs?: number | undefined;
+  /** For people; need not be unique. */
+  readonly name?: string | undefined;
+  /** `keep` (default): the output stays on the hosts until it is received. `collect`: the controller receives it. */
+  readonly mode?: OutputMode | undefined;
+  /** Standard input, the same for every host. Default none (`/dev/null`). */
+  readonly input?: InputSource | undefined;
+  /** True when a `receive` follows at once: short outputs then travel with the exits. Default false. */
+  readonly receiving?: boolean | undefined;
+  /** An id made before (`newJobId`): starting twice with it starts one job. Default a new one. */
+  readonly job?: JobId | undefined;
+}
+
+/**
+ * Connects to a controller as the operator of a context.
+ *
+ * @example
+ * await using client = await connect();
+ * const job = await client.start({ targets: "web1", command: { kind: "exec", argv: ["uname", "-a"] } });
+ * @throws OutpostError `not_found` when there is no context; `controller_unreachable`; `denied`; `version_mismatch`
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const { signal, reconnectForMs = Number.POSITIVE_INFINITY } = options;
+  const context =
+    options.context ?? (await readContext(options.contextDirectory ?? defaultContextDirectory()));
+  const { controller, certificate, key, authority } = context;
+  const tls = { cert: certificate, key, ca: authority };
+  const connection = new Connection({
+    dial: (closing) => {
+      const signals = [closing, signal].filter((each) => each !== undefined);
+      return dialWebSocket({ url: `${controller}/operator`, tls, signal: AbortSignal.any(signals) });
+    },
+    reconnectForMs,
+  });
+  await connection.peer();
+  return new Client(connection);
+}
+
+export class Client implements AsyncDisposable {
+  readonly #connection: Connection;
+
+  /** @see connect */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** @param targets a target expression; default all hosts. @throws OutpostError `not_found`, `invalid_argument` */
+  async hosts(targets?: string): Promise<readonly HostInfo[]> {
+    const { hosts } = await this.#connection.request("host.list", targets === undefined ? {} : { targets });
+    return hosts;
+  }
+
+  /** Makes an enrolment token. It is shown once. */
+  async createToken(params: TokenCreateParams): Promise<TokenCreateResult> {
+    // Not asked again after a cut: that would make a second token, which nobody knows.
+    const peer = await this.#connection.peer();
+    return peer.request("token.create", params);
+  }
+
+  /**
+   * Starts a job on every host that the targets select. Resolves when the controller has recorded it: from then on it
+   * does not depend on this client.
+   * @throws OutpostError `not_found`, `invalid_argument`, `limit_exceeded`, `denied`
+   */
+  async start(options: StartOptions): Promise<Job> {
+    const { targets, name, mode = "keep", receiving = false, job = newJobId() } = options;
+    const opened = await openInput(options.input);
+    const input: JobSpec["input"] = opened.kind === "stream" ? { kind: "stream" } : opened;
+    const { fanout, hosts } = await this.#connection.request("fanout.start", {
+      job,
+      targets,
+      spec: specOf(options, input),
+      ...(name === undefined ? {} : { name }),
+      mode,
+      receiving,
+    });
+    const sending = opened.kind === "stream" ? this.#send(job, opened.source) : {};
+    return new Job({ connection: this.#connection, fanout, hosts, ...sending });
+  }
+
+  /** @param text an id, the beginning of one, or a name. @throws OutpostError `not_found`; `conflict` when several fit */
+  async job(text: string): Promise<Job> {
+    const { fanout, jobs } = await this.#connection.request("fanout.show", { job: text });
+    return new Job({ connection: this.#connection, fanout, hosts: jobs.map(planned) });
+  }
+
+  /** The newest first. */
+  async jobs(filter: FanOutListParams = {}): Promise<readonly FanOutInfo[]> {
+    const { fanouts } = await this.#connection.request("fanout.list", filter);
+    return fanouts;
+  }
+
+  /** Leaves. Jobs go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  #send(job: JobId, source: AsyncIterable<Uint8Array>): { input: Promise<void> } {
+    const input = new InputSender(this.#connection, job, source).run();
+    // Whoever holds the job may look at it or not; the jobs' ends say it, too.
+    input.catch(() => {});
+    return { input };
+  }
+}
+
+function specOf(options: StartOptions, input: JobSpec["input"]): JobSpec {
+  const { command, env = {}, cwd, timeoutMs, graceMs } = options;
+  if (command.kind === "exec" && command.argv.length === 0) {
+    throw new OutpostError(ErrorCode.invalidArgument, "there is no command");
+  }
+  return {
+    command,
+    env: { ...env },
+    input,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(graceMs === undefined ? {} : { graceMs }),
+  };
+}
+
+/** A job that was found knows of its hosts what its own jobs need of them. */
+function planned({ host, unreachableSince }: JobInfo): Job["hosts"][number] {
+  return { host, state: unreachableSince === undefined ? "connected" : "disconnected" };
+}

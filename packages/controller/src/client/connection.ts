@@ -1,0 +1,179 @@
+/**
+ * The client's connection to its controller. It is made when first needed and made again after a cut, for whoever asks
+ * next; requests that may be asked twice are.
+ *
+ *     idle ──▶ dialing ──▶ open ──cut──▶ idle        dispose ──▶ closed
+ *                 └─fails─▶ waiting ─▶ dialing       until `reconnectForMs` has passed
+ */
+import {
+  type Clock,
+  controllerOperatorMethods,
+  ErrorCode,
+  type HelloResult,
+  limits,
+  type MessageSocket,
+  operatorMethods,
+  OutpostError,
+  Peer,
+  type Params,
+  type RequestMethod,
+  type RequestOptions,
+  type Result,
+  supportedVersions,
+  systemClock,
+} from "@outpost/protocol";
+import { Backoff } from "./backoff.ts";
+import { software } from "./version.ts";
+
+type Methods = typeof controllerOperatorMethods;
+export type ControllerPeer = Peer<typeof operatorMethods, Methods>;
+
+export interface ConnectionOptions {
+  /** Makes a socket. @throws OutpostError */
+  readonly dial: (signal?: AbortSignal) => Promise<MessageSocket>;
+  /** How long to go on trying after a cut, in milliseconds. */
+  readonly reconnectForMs: number;
+  /** Default `systemClock`. */
+  readonly clock?: Clock;
+  /** Uniform in [0, 1), for the jitter. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Failures that another attempt may mend. Any other is final. */
+const passing: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.controllerUnreachable,
+  ErrorCode.disconnected,
+  ErrorCode.busy,
+  ErrorCode.timeout,
+]);
+
+export class Connection implements AsyncDisposable {
+  readonly #options: ConnectionOptions;
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
+  readonly #listeners = new Set<(state: "reconnecting" | "reconnected") => void>();
+  #open: { readonly peer: ControllerPeer; readonly hello: HelloResult } | undefined;
+  #dialing: Promise<ControllerPeer> | undefined;
+  #wasOpen = false;
+  #retryAfterMs = 0;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** What the controller said of itself, once it was connected. */
+  get hello(): HelloResult | undefined {
+    return this.#open?.hello;
+  }
+
+  /** Calls back when a cut connection is being made again, and when it is back. Returns what takes the listener away. */
+  onState(listener: (state: "reconnecting" | "reconnected") => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * A peer that is open now. The first connection is tried once: a person waits for it, and a wrong address does not
+   * heal. A later one is tried until `reconnectForMs` has passed.
+   * @throws OutpostError `controller_unreachable`, `denied`, `version_mismatch`, `cancelled`
+   */
+  async peer(): Promise<ControllerPeer> {
+    if (this.#open?.peer.isOpen === true) return this.#open.peer;
+    this.#dialing ??= this.#connect().finally(() => (this.#dialing = undefined));
+    return this.#dialing;
+  }
+
+  /**
+   * As `Peer.request`, and asks again on a new connection when the old one is cut. For requests that mean the same when
+   * they are asked twice.
+   */
+  async request<K extends RequestMethod<Methods>>(
+    method: K,
+    params: Params<Methods, K>,
+    options: RequestOptions<Methods, K> = {},
+  ): Promise<Result<Methods, K>> {
+    for (;;) {
+      const peer = await this.peer();
+      options.signal?.throwIfAborted();
+      try {
+        return await peer.request(method, params, options);
+      } catch (error) {
+        const { code } = OutpostError.from(error);
+        if (code !== ErrorCode.disconnected || this.#closing.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Closes gracefully. Jobs do not mind. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new OutpostError(ErrorCode.cancelled, "the client was closed"));
+    await this.#open?.peer.close("the client was closed");
+  }
+
+  async #connect(): Promise<ControllerPeer> {
+    if (!this.#wasOpen) return this.#dial();
+    this.#tell("reconnecting");
+    const deadlineMs = this.#clock.monotonicMs() + this.#options.reconnectForMs;
+    const backoff = new Backoff(this.#options.random);
+    for (;;) {
+      await this.#sleep(backoff.nextMs(this.#retryAfterMs));
+      this.#retryAfterMs = 0;
+      try {
+        const peer = await this.#dial();
+        this.#tell("reconnected");
+        return peer;
+      } catch (reason) {
+        const error = OutpostError.from(reason);
+        if (!passing.has(error.code) || this.#clock.monotonicMs() >= deadlineMs) throw error;
+        const asked = error.data["retryAfterMs"];
+        if (typeof asked === "number") this.#retryAfterMs = asked;
+      }
+    }
+  }
+
+  async #dial(): Promise<ControllerPeer> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    const socket = await this.#options.dial(signal);
+    const peer: ControllerPeer = new Peer(socket, {
+      local: operatorMethods,
+      remote: controllerOperatorMethods,
+      handlers: { goodbye: ({ retryAfterMs }) => void (this.#retryAfterMs = retryAfterMs) },
+      clock: this.#clock,
+    });
+    try {
+      const hello = await peer.request(
+        "hello",
+        { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes },
+        { timeoutMs: limits.helloTimeoutMs, signal },
+      );
+      this.#open = { peer, hello };
+      this.#wasOpen = true;
+      return peer;
+    } catch (error) {
+      peer.abort(OutpostError.from(error));
+      throw error;
+    }
+  }
+
+  #tell(state: "reconnecting" | "reconnected"): void {
+    for (const listener of this.#listeners) listener(state);
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        cancel();
+        reject(OutpostError.from(signal.reason));
+      };
+      const cancel = this.#clock.after(delayMs, () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * A receive: output of one fan-out job as a pulled sequence of events. The consumer's pace is the hosts' pace: credit is
+ * granted for what it has handled, and nothing but a window per stream is held here. A cut connection is made again and
+ * the receive goes on from the offsets that have arrived.
+ */
+import {
+  type Clock,
+  type controllerOperatorMethods,
+  ErrorCode,
+  type EventOf,
+  type FanOutReceiveParams,
+  type HostName,
+  type HostState,
+  type JobId,
+  limits,
+  OutpostError,
+  type OutputName,
+  type StreamName,
+  systemClock,
+} from "@outpost/protocol";
+import { Acknowledger } from "./acknowledger.ts";
+import type { Connection, ControllerPeer } from "./connection.ts";
+import type { JobEvent, PlanEvent } from "./events.ts";
+import { HostReceive } from "./host-receive.ts";
+import { summarise } from "./summary.ts";
+
+export interface ReceiveOptions {
+  /** Only these hosts. Default all of the job's. */
+  readonly hosts?: readonly string[] | undefined;
+  /** Which streams. Default both. */
+  readonly streams?: readonly OutputName[] | undefined;
+  /** True: read without acknowledging, so that the same output can be received again. Default false. */
+  readonly keep?: boolean | undefined;
+  /** True: go on until every job has ended. False: end at what is there now. Default false. */
+  readonly follow?: boolean | undefined;
+  /** True: from the first byte, what earlier receives have acknowledged included, as far as it is still there. */
+  readonly fromStart?: boolean | undefined;
+  /** True: `out` events carry the time when their bytes were written, and come in that order. Default false. */
+  readonly timestamps?: boolean | undefined;
+  /** Ends the receive with `cancelled`. Nothing is lost: the next one goes on. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReceiveTarget {
+  readonly job: JobId;
+  readonly name: string | undefined;
+  readonly hosts: readonly { readonly host: HostName; readonly state: HostState }[];
+  readonly connection: Connection;
+  readonly clock?: Clock;
+}
+
+type Event = EventOf<typeof controllerOperatorMethods, "fanout.receive">;
+
+/** What all windows of one receive may hold together, in bytes: the memory that a consumer who stops reading costs. */
+const budgetBytes = 32 * 1024 * 1024;
+/** The largest window of one stream, in bytes; more makes no link faster. */
+const maxStreamWindowBytes = 8 * 1024 * 1024;
+
+function windowFor(streams: number): number {
+  const share = Math.floor(budgetBytes / Math.max(1, streams));
+  return Math.min(maxStreamWindowBytes, Math.max(limits.minWindowBytes, share));
+}
+
+/** @see Job.receive */
+export async function* receive(
+  target: ReceiveTarget,
+  options: ReceiveOptions,
+): AsyncGenerator<JobEvent, void, void> {
+  const receiving = new Receiving(target, options);
+  try {
+    yield receiving.plan;
+    for (;;) {
+      const event = await receiving.next();
+      if (event === undefined) break;
+      yield event;
+      // Being asked for the next one says that this one was handled.
+      receiving.handled(event);
+    }
+    await receiving.settled();
+    yield receiving.summary();
+  } finally {
+    await receiving.stop();
+  }
+}
+
+class Receiving {
+  readonly plan: PlanEvent;
+  readonly #target: ReceiveTarget;
+  readonly #options: ReceiveOptions;
+  readonly #hosts = new Map<HostName, HostReceive>();
+  readonly #queue: JobEvent[] = [];
+  readonly #windowBytes: number;
+  readonly #streams: StreamName[];
+  readonly #acknowledger: Acknowledger | undefined;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #wake: (() => void) | undefined;
+  #outcome: { readonly error?: OutpostError } | undefined;
+
+  constructor(target: ReceiveTarget, options: ReceiveOptions) {
+    const { job, name, connection, clock = systemClock } = target;
+    const { streams = ["stdout", "stderr"], keep = false, timestamps = false, signal } = options;
+    this.#target = target;
+    this.#options = options;
+    const hosts = selectHosts(target, options.hosts);
+    this.#streams = timestamps ? [...streams, "timeline"] : [...streams];
+    this.#windowBytes = windowFor(hosts.length * this.#streams.length);
+    for (const { host } of hosts) {
+      const emit = (event: JobEvent): void => this.#push(event);
+      this.#hosts.set(host, new HostReceive({ job, host, windowBytes: this.#windowBytes, timestamps, emit }));
+    }
+    this.plan = { type: "plan", job, ...(name === undefined ? {} : { name }), hosts };
+    this.#acknowledger = keep ? undefined : new Acknowledger({ job, connection, hosts: this.#hosts, clock });
+    const onAbort = (): void => this.#stopping.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted === true) onAbort();
+    this.#running = this.#run().finally(() => {
+      signal?.removeEventListener("abort", onAbort);
+      this.#wake?.();
+    });
+  }
+
+  /** The next event; undefined at the end. @throws OutpostError */
+  async next(): Promise<JobEvent | undefined> {
+    for (;;) {
+      const event = this.#queue.shift();
+      if (event !== undefined) return event;
+      if (this.#outcome?.error !== undefined) throw this.#outcome.error;
+      if (this.#outcome !== undefined) return undefined;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = undefined;
+    }
+  }
+
+  handled(event: JobEvent): void {
+    if (event.type !== "out" && event.type !== "gap" && event.type !== "exit") return;
+    const host = this.#hosts.get(event.host);
+    if (host === undefined) return;
+    if (event.type === "out") host.handledEvent(event);
+    this.#acknowledger?.touch(host);
+  }
+
+  /** Everything handled is acknowledged. @throws OutpostError */
+  async settled(): Promise<void> {
+    await this.#acknowledger?.flush();
+  }
+
+  summary(): JobEvent {
+    const exits = [...this.#hosts.values()].flatMap(({ exit }) => (exit === undefined ? [] : [exit]));
+    return summarise(this.#target.job, exits);
+  }
+
+  /** Ends the reading, at any time. What was handled is acknowledged if the controller can be reached. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new OutpostError(ErrorCode.cancelled, "the receive was ended"));
+    await this.#running;
+    await this.#acknowledger?.flush().catch(() => {});
+  }
+
+  #push(event: JobEvent): void {
+    this.#queue.push(event);
+    this.#wake?.();
+  }
+
+  async #run(): Promise<void> {
+    const forget = this.#target.connection.onState((state) => this.#pushConnectionState(state));
+    try {
+      while (!(await this.#attempt())) {
+        // Cut: again, from where we are.
+      }
+      this.#outcome = {};
+    } catch (error) {
+      this.#outcome = { error: OutpostError.from(error) };
+    } finally {
+      forget();
+    }
+  }
+
+  /** One connection's worth. Returns false when it was cut. */
+  async #attempt(): Promise<boolean> {
+    const { signal } = this.#stopping;
+    const peer = await this.#target.connection.peer();
+    signal.throwIfAborted();
+    const params = this.#params();
+    try {
+      await peer.request("fanout.receive", params, {
+        signal,
+        onEvent: (event) => this.#onEvent(peer, params.window, event),
+      });
+      return true;
+    } catch (reason) {
+      const error = OutpostError.from(reason);
+      if (error.code === ErrorCode.disconnected && !signal.aborted) return false;
+      throw error;
+    }
+  }
+
+  #params(): FanOutReceiveParams {
+    const { follow = false, fromStart } = this.#options;
+    const open = [...this.#hosts.values()].filter(({ exit }) => exit === undefined);
+    const from: Record<HostName, HostReceive["positions"]> = {};
+    for (const host of open) {
+      const { positions } = host;
+      if (Object.keys(positions).length > 0) from[host.host] = positions;
+    }
+    // The first time, whole windows. Again, the least: what arrived before may still wait for the consumer, and the
+    // cursors grant what is really free.
+    const isFirst = [...this.#hosts.values()].every(
+      (host) => host.handled.stdout === undefined && host.handled.stderr === undefined,
+    );
+    return {
+      job: this.#target.job,
+      hosts: open.map(({ host }) => host),
+      streams: this.#streams,
+      from,
+      ...(fromStart === true ? { fromStart } : {}),
+      follow,
+      window: isFirst ? this.#windowBytes : limits.minWindowBytes,
+    };
+  }
+
+  #onEvent(peer: ControllerPeer, window: number, event: Event): void {
+    const name =
+      event.event === "receive.changed" || event.event === "receive.done"
+        ? event.params.info.host
+        : event.params.host;
+    const host = this.#hosts.get(name);
+    if (host === undefined) return;
+    switch (event.event) {
+      case "receive.opened": {
+        const { stream, name: streamName, offset } = event.params;
+        const incoming = peer.acceptStream(
+          stream,
+          { offset, window },
+          {
+            chunk: (at, bytes) => host.chunk(streamName, at, bytes),
+            // The host's `done` says how it ended, or the request's failure.
+            end: () => {},
+          },
+        );
+        host.opened(streamName, incoming);
+        break;
+      }
+      case "receive.gap":
+        host.gap(event.params.name, event.params.gap);
+        break;
+      case "receive.changed":
+        host.changed(event.params.info);
+        break;
+      case "receive.done":
+        host.done(event.params);
+        break;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #pushConnectionState(state: "reconnecting" | "reconnected"): void {
+    const { job } = this.#target;
+    this.#push(
+      state === "reconnecting"
+        ? {
+            type: "notice",
+            job,
+            code: "controller_reconnecting",
+            message: "the connection to the controller was cut; reconnecting",
+          }
+        : {
+            type: "notice",
+            job,
+            code: "controller_reconnected",
+            message: "connected to the controller again",
+          },
+    );
+  }
+}
+
+/** @throws OutpostError `not_found` naming the host */
+function selectHosts(
+  { job, hosts }: ReceiveTarget,
+  wanted: readonly string[] | undefined,
+): ReceiveTarget["hosts"] {
+  if (wanted === undefined) return hosts;
+  return wanted.map((name) => {
+    const found = hosts.find(({ host }) => host === name);
+    if (found !== undefined) return found;
+    throw new OutpostError(ErrorCode.notFound, `the job ${job} does not run on ${name}`, {
+      data: { job, host: name },
+    });
+  });
+}
