@@ -183,7 +183,10 @@ class StoreTarget implements ReadTarget {
   gap(gap: Gap): void {
     this.position = gap.to;
     this.#batch = undefined;
-    this.#then(() => this.#stored.skip(this.#name, gap));
+    this.#then(async () => {
+      await this.#stored.skip(this.#name, gap);
+      this.#source?.grant(this.allowance);
+    });
   }
 
   /** Resolves when everything so far is in the file, or failed. */

@@ -117,7 +117,7 @@ describe("start and receive", () => {
     );
     const params = startParams("web1", { name: "nightly" });
     await client.request("fanout.start", params);
-    await expect(client.request("fanout.stop", { job: params.job, hosts: ["db1" as never] })).rejects.toThrow(
+    await expect(client.request("fanout.stop", { job: params.job, hosts: ["db1"] })).rejects.toThrow(
       "does not run on db1",
     );
     for (const text of [params.job, params.job.slice(0, 6), "nightly"]) {

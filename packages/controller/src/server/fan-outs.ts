@@ -35,6 +35,9 @@ export interface FanOutsOptions {
 
 const defaultNewest = 100;
 
+/** After a write that failed, as with a full disk, in milliseconds. */
+const retryWriteMs = 1_000;
+
 export class FanOuts implements Disposable {
   readonly #options: FanOutsOptions;
   readonly #unfinished = new Map<JobId, FanOut>();
@@ -240,8 +243,8 @@ export class FanOuts implements Disposable {
     forgotten(id);
   }
 
-  #schedule(): void {
-    this.#cancelFlush ??= this.#options.clock.after(this.#options.settings.writeBehindMs, () => {
+  #schedule(delayMs = this.#options.settings.writeBehindMs): void {
+    this.#cancelFlush ??= this.#options.clock.after(delayMs, () => {
       this.#cancelFlush = undefined;
       try {
         this.flush();
@@ -250,7 +253,7 @@ export class FanOuts implements Disposable {
           { err: error },
           "state changes could not be written to the catalogue; trying again",
         );
-        this.#schedule();
+        this.#schedule(retryWriteMs);
       }
     });
   }

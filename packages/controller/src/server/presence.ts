@@ -13,6 +13,7 @@ import {
   type Labels,
   OutpostError,
 } from "@outpost/protocol";
+import type { Logger } from "pino";
 import type { Bus, HostLink } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { HostRecord } from "./catalogue/hosts.ts";
@@ -43,13 +44,15 @@ const aliveEveryMs = 10_000;
 export class Presence implements Bus, Disposable {
   readonly #catalogue: Catalogue;
   readonly #clock: Clock;
+  readonly #log: Logger;
   readonly #hosts = new Map<HostId, Entry>();
   readonly #byName = new Map<HostName, Entry>();
   #cancelAlive = (): void => {};
 
-  constructor(catalogue: Catalogue, clock: Clock) {
+  constructor(catalogue: Catalogue, clock: Clock, log: Logger) {
     this.#catalogue = catalogue;
     this.#clock = clock;
+    this.#log = log;
     const { aliveAt } = catalogue;
     if (aliveAt !== undefined) catalogue.transaction("unsynced", () => catalogue.hosts.settle(aliveAt));
     for (const record of catalogue.hosts.all()) this.add(record);
@@ -104,9 +107,7 @@ export class Presence implements Bus, Disposable {
     entry.link = link;
     entry.lastSeen = this.#clock.now();
     if (facts !== undefined) entry.facts = facts;
-    this.#catalogue.transaction("unsynced", () =>
-      this.#catalogue.hosts.connected(id, entry.lastSeen!, entry.facts),
-    );
+    this.#record(() => this.#catalogue.hosts.connected(id, entry.lastSeen!, entry.facts));
     older?.abort(
       new OutpostError(ErrorCode.disconnected, "a newer connection of this host has replaced this one"),
     );
@@ -119,7 +120,7 @@ export class Presence implements Bus, Disposable {
     if (entry === undefined || entry.link !== link) return;
     entry.link = undefined;
     entry.lastSeen = this.#clock.now();
-    this.#catalogue.transaction("unsynced", () => this.#catalogue.hosts.disconnected(id, entry.lastSeen!));
+    this.#record(() => this.#catalogue.hosts.disconnected(id, entry.lastSeen!));
     this.#changed(entry);
   }
 
@@ -147,8 +148,17 @@ export class Presence implements Bus, Disposable {
     for (const listener of entry.listeners ?? []) listener();
   }
 
+  /** A full disk MUST NOT end connections: who is connected is known here, and what is lost is a time in a list. */
+  #record(work: () => void): void {
+    try {
+      this.#catalogue.transaction("unsynced", work);
+    } catch (error) {
+      this.#log.warn({ err: error }, "when hosts were last seen could not be recorded");
+    }
+  }
+
   #noteAlive(): void {
-    this.#catalogue.aliveAt = this.#clock.now();
+    this.#record(() => this.#catalogue.noteAlive(this.#clock.now()));
     this.#cancelAlive = this.#clock.after(aliveEveryMs, () => this.#noteAlive());
   }
 }

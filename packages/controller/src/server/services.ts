@@ -54,7 +54,7 @@ export interface Composed {
 
 export function composeServices(options: ComposeOptions): Composed {
   const { catalogue, authority, authorisation, store, inputsDirectory, clock, settings, log } = options;
-  const presence = new Presence(catalogue, clock);
+  const presence = new Presence(catalogue, clock, log);
   const bus = presence;
   const inputs = new InputSpools(inputsDirectory, settings.maxInputBytes);
   const forgotten = (id: JobId): void => {

@@ -38,12 +38,10 @@ export class Catalogue implements Disposable {
     return row === undefined ? undefined : Number(row["value"]);
   }
 
-  set aliveAt(time: number) {
-    this.transaction("unsynced", () =>
-      this.#database.sql
-        .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('alive_at', ?)")
-        .run(String(time)),
-    );
+  noteAlive(time: number): void {
+    this.#database.sql
+      .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('alive_at', ?)")
+      .run(String(time));
   }
 
   [Symbol.dispose](): void {

@@ -104,6 +104,7 @@ export class Bench implements AsyncDisposable {
 
   /** As kill -9: connections end, nothing that waits is written, everything in memory is gone. */
   async kill(): Promise<void> {
+    this.services.presence[Symbol.dispose]();
     this.services.catalogue[Symbol.dispose]();
     for (const link of this.links.values()) link.cut();
     this.composed.collector[Symbol.dispose]();

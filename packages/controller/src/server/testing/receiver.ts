@@ -1,13 +1,13 @@
 /** A receiving operator: collects what comes, with credit of its own choice. For tests. */
-import {
-  type controllerOperatorMethods,
-  type EventOf,
-  type FanOutReceiveParams,
-  type Gap,
-  type IncomingStream,
-  type JobInfo,
-  type StreamName,
-  type Tail,
+import type {
+  controllerOperatorMethods,
+  EventOf,
+  FanOutReceiveParams,
+  Gap,
+  IncomingStream,
+  JobInfo,
+  StreamName,
+  Tail,
 } from "@outpost/protocol";
 import type { OperatorClient } from "./bench.ts";
 
@@ -77,10 +77,14 @@ export class Receiver {
         this.streams.set(key, stream);
         break;
       }
-      case "receive.gap":
+      case "receive.gap": {
+        const { host, name, gap } = event.params;
+        const stream = this.streams.get(`${host}/${name}`);
         this.gaps.push(event.params);
-        this.streams.get(`${event.params.host}/${event.params.name}`)?.skipTo(event.params.gap.to);
+        stream?.skipTo(gap.to);
+        stream?.grant(gap.to + this.window);
         break;
+      }
       case "receive.changed":
         this.changed.push(event.params.info);
         break;
