@@ -225,7 +225,7 @@ test.each([ErrorCode.denied, ErrorCode.versionMismatch])(
     expect(delayMs).toBe(60_000);
     expect(lines.at(-1)).toMatchObject({
       level: 50,
-      msg: "not connected: not you; trying again in 60.0 s",
+      msg: "not connected, trying again in 60.0 s: not you",
       code,
     });
   },

@@ -263,7 +263,7 @@ function logState(log: Logger, state: ConnectionState): void {
       const { code, message } = state.error;
       const again = `trying again in ${(state.delayMs / 1000).toFixed(1)} s`;
       const level = code === ErrorCode.denied || code === ErrorCode.versionMismatch ? "error" : "warn";
-      log[level]({ state: state.name, code, retryMs: state.delayMs }, `not connected: ${message}; ${again}`);
+      log[level]({ state: state.name, code, retryMs: state.delayMs }, `not connected, ${again}: ${message}`);
       break;
     }
     case "stopped":

@@ -192,7 +192,7 @@ describe("with a controller", () => {
     expect(log().find(({ state }) => state === "waiting")).toMatchObject({
       level: 40,
       code: ErrorCode.controllerUnreachable,
-      msg: expect.stringMatching(/^not connected: nothing listens at .*; trying again in \d+\.\d s$/),
+      msg: expect.stringMatching(/^not connected, trying again in \d+\.\d s: nothing listens at /),
     });
     agent.kill("SIGINT");
     expect(await exited).toBe(0);
