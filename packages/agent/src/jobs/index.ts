@@ -1,2 +1,2 @@
-export { Jobs, type InputSpool, type JobsOptions, type ReadSink } from "./jobs.ts";
+export { Jobs, type InputSpool, type ReadSink } from "./jobs.ts";
 export { defaultJobSettings, type JobSettings } from "./settings.ts";

@@ -193,7 +193,7 @@ function explain(error: unknown, spec: JobSpec): unknown {
 }
 
 /** How many bytes arguments and environment take in the new process. */
-export function argumentBytes(spec: JobSpec): number {
+function argumentBytes(spec: JobSpec): number {
   const { command } = spec;
   let bytes = 0;
   const count = (text: string): void => void (bytes += Buffer.byteLength(text) + 1);

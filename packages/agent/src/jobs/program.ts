@@ -51,9 +51,12 @@ function checkProgram(name: string, path: string): string {
 }
 
 function isExecutable(path: string): boolean {
+  // Most directories of a PATH do not have it, and that must not cost an exception each.
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() !== true) return false;
   try {
     accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
+    return true;
   } catch {
     return false;
   }

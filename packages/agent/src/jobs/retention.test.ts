@@ -105,7 +105,7 @@ describe("ended jobs", () => {
 });
 
 const small = mkdtempSync(join(tmpdir(), "outpost-small-"));
-const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "outpost-test", small]).status === 0;
+const mounted = spawnSync("/bin/mount", ["-t", "tmpfs", "-o", "size=2m", "outpost-test", small]).status === 0;
 
 describe("a disk that is really full", () => {
   if (!mounted) rmSync(small, { recursive: true });
@@ -126,7 +126,7 @@ describe("a disk that is really full", () => {
         expect(next.status.state).toBe("completed");
         expect(statusOf(store.jobs, status.job)).toMatchObject({ removed: true });
       } finally {
-        spawnSync("umount", [small]);
+        spawnSync("/bin/umount", [small]);
         rmSync(small, { recursive: true, force: true });
       }
     },
