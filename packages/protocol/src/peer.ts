@@ -494,9 +494,9 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
       params: unknown,
       call: undefined,
     ) => unknown;
-    Promise.try(() => handler.call(this.#options.handlers, parsed.output, undefined)).catch(
-      (error: unknown) => this.#options.fault?.(error, name),
-    );
+    // As Promise.try, which Node 22 does not have.
+    const told = async (): Promise<unknown> => handler.call(this.#options.handlers, parsed.output, undefined);
+    told().catch((error: unknown) => this.#options.fault?.(error, name));
   }
 
   #onEvent(request: number, name: string, params: unknown): void {
