@@ -10,7 +10,8 @@ import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import { FakeClock } from "@outpost/protocol/testing";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Connection, type ConnectionState } from "./connection.ts";
+import type { ConnectionState } from "./connection-state.ts";
+import { Connection } from "./connection.ts";
 import { FakeJobs, runningJob } from "./testing/jobs.ts";
 import { FakeSession } from "./testing/session.ts";
 

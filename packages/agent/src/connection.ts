@@ -14,7 +14,6 @@ import {
   controllerAgentMethods,
   ErrorCode,
   type Facts,
-  type HelloResult,
   limits,
   type MessageSocket,
   OutpostError,
@@ -23,18 +22,10 @@ import {
 } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { Backoff } from "./backoff.ts";
+import { type ConnectionState, logState } from "./connection-state.ts";
 import type { AgentPeer, HeldJobs } from "./handlers/context.ts";
 import { createHandlers } from "./handlers/handlers.ts";
 import { software } from "./version.ts";
-
-export type ConnectionState =
-  | { readonly name: "dialing" }
-  | { readonly name: "greeting" }
-  | { readonly name: "reporting"; readonly controller: HelloResult }
-  | { readonly name: "connected"; readonly controller: HelloResult }
-  /** `error` says why the last connection ended or did not come about. */
-  | { readonly name: "waiting"; readonly delayMs: number; readonly error: OutpostError }
-  | { readonly name: "stopped" };
 
 export interface ConnectionOptions {
   /** Makes a connection. @throws OutpostError */
@@ -244,32 +235,4 @@ export class Connection implements AsyncDisposable {
 
 function stopped(): OutpostError {
   return new OutpostError(ErrorCode.cancelled, "the agent stops");
-}
-
-/** One line per state; what needs somebody's attention is a warning, what needs somebody's hands an error. */
-function logState(log: Logger, state: ConnectionState): void {
-  switch (state.name) {
-    case "dialing":
-    case "greeting":
-    case "reporting":
-      log.debug({ state: state.name }, state.name);
-      break;
-    case "connected": {
-      const { name, software: theirs, version } = state.controller;
-      log.info({ state: state.name, name, controller: theirs, version }, `connected as ${name}`);
-      break;
-    }
-    case "waiting": {
-      const { code, message } = state.error;
-      const again = `trying again in ${(state.delayMs / 1000).toFixed(1)} s`;
-      const level = code === ErrorCode.denied || code === ErrorCode.versionMismatch ? "error" : "warn";
-      log[level]({ state: state.name, code, retryMs: state.delayMs }, `not connected, ${again}: ${message}`);
-      break;
-    }
-    case "stopped":
-      log.info({ state: state.name }, "connection stopped");
-      break;
-    default:
-      state satisfies never;
-  }
 }

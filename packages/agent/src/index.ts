@@ -1,6 +1,7 @@
 /** The agent as a library: for tests and benchmarks that run agents in their own process. */
 export { Agent, type AgentOptions } from "./agent.ts";
-export { Connection, type ConnectionOptions, type ConnectionState } from "./connection.ts";
+export type { ConnectionState } from "./connection-state.ts";
+export { Connection, type ConnectionOptions } from "./connection.ts";
 export { enrol, type Enrolment, type EnrolOptions } from "./enrolment.ts";
 export type { HeldJobs } from "./handlers/context.ts";
 export { parseToken, type Token } from "./token.ts";
