@@ -27,10 +27,10 @@ export async function openInput(source: InputSource | undefined): Promise<Opened
   const head: Uint8Array[] = [];
   let size = 0;
   while (size <= limits.maxInlineInputBytes) {
-    const { value, done } = await iterator.next();
-    if (done === true) return { kind: "inline", bytes: Buffer.concat(head) };
-    head.push(value);
-    size += value.byteLength;
+    const next = await iterator.next();
+    if (next.done === true) return { kind: "inline", bytes: Buffer.concat(head) };
+    head.push(next.value);
+    size += next.value.byteLength;
   }
   return { kind: "stream", source: only(head, iterator) };
 }
@@ -131,14 +131,14 @@ export class InputSender {
   async #sendNext(stream: OutgoingStream, signal: AbortSignal): Promise<void> {
     // Room first: what is read from the source must be kept.
     await stream.ready(signal);
-    const { value, done } = await this.#iterator.next();
-    if (done === true) {
+    const next = await this.#iterator.next();
+    if (next.done === true) {
       this.#sourceEnded = true;
       return;
     }
-    this.#kept.push(value);
-    this.#end += value.byteLength;
-    await sendAll(stream, value, signal);
+    this.#kept.push(next.value);
+    this.#end += next.value.byteLength;
+    await sendAll(stream, next.value, signal);
   }
 
   /** The controller has everything below `offset` on its disk. */

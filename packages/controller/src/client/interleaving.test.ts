@@ -54,7 +54,7 @@ test("whatever arrives first, the pieces come in the order and with the times of
         );
         at[name] += bytes.length;
       };
-      for (const { name, length } of order) arrive(name as keyof typeof at, length);
+      for (const { name, length } of order) arrive(name, length);
       for (const name of ["timeline", "stdout", "stderr"] as const) arrive(name, Number.POSITIVE_INFINITY);
       pieces.push(...interleaving.flush());
 
