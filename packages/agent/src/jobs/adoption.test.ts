@@ -134,7 +134,7 @@ describe("what cannot be known is lost, not guessed", () => {
     return job;
   }
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-  const spec = JSON.stringify({ operator: "ada", acceptedAt: 1000, streamed: false });
+  const spec = JSON.stringify({ operator: "ada", acceptedAt: 1000, bootId, streamed: false });
   const vanished = { pid: 2 ** 22 + 1, startTime: "1", bootId, startedAt: 1234, program: "/bin/true" };
   const base = { "spec.json": spec, stdout: "abc", stderr: "", exit: emptyExitRecord };
 
@@ -191,6 +191,8 @@ describe("what cannot be known is lost, not guessed", () => {
   it.each([
     ["nothing", {}],
     ["half a spec", { "spec.json": '{"operator":"a' }],
+    ["no exit file yet", { "spec.json": spec, stdout: "", stderr: "" }],
+    ["an exit file that was just made", { "spec.json": spec, stdout: "", stderr: "", exit: "" }],
   ])("but a directory with %s ran nothing, so the id is free", async (_, files) => {
     await using store = await openStore();
     const job = deadJob(store, files);
@@ -198,6 +200,16 @@ describe("what cannot be known is lost, not guessed", () => {
     expect(existsSync(store.path(job))).toBe(false);
     const { status } = await jobs.start(request({ kind: "exec", argv: ["true"] }, { job }));
     expect(status.state).toBe("completed");
+  });
+
+  it.each([
+    ["another boot's spec", { "spec.json": spec.replace(bootId, "another"), exit: "" }],
+    ["a spec that a power failure emptied", { "spec.json": "", exit: "" }],
+  ])("%s proves nothing, so the id is not run again", async (_, files) => {
+    await using store = await openStore();
+    const job = deadJob(store, files);
+    const jobs = await store.reopen();
+    expect(statusOf(jobs, job)).toMatchObject({ state: "lost", reason: { code: "start_interrupted" } });
   });
 
   it.each(["missing", "half-written"])(

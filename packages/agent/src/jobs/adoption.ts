@@ -6,14 +6,16 @@
  *                   other boot ──▶ the same: no process of that boot lives, so it settles at once
  *     none          a process with the job's marks ──▶ running
  *                   exit record complete           ──▶ ended
- *                   spec.json not complete         ──▶ nothing ran: spec.json comes before the process
+ *                   exit file not yet made         ──▶ nothing ran: it is made right before the process
  *                   else                           ──▶ lost: it may have run
  */
+import { existsSync } from "node:fs";
 import type { Platform, ProcessInfo } from "../platform/index.ts";
 import { conclude } from "./conclusion.ts";
 import { jobMarks } from "./environment.ts";
 import type { EndRecord, JobDirectory, ProcessRecord, SpecRecord } from "./job-directory.ts";
 import { carriesMarks } from "./process-tree.ts";
+import { emptyExitRecord } from "./wrapper.ts";
 
 export type Finding =
   | { readonly kind: "running"; readonly process: ProcessRecord; readonly spec: Partial<SpecRecord> }
@@ -52,7 +54,7 @@ export class Adoption {
     const written = { stdout: directory.sizeOf("stdout"), stderr: directory.sizeOf("stderr") };
     const { record, at } = directory.readExit();
     if (record.kind === "empty") {
-      if (spec === undefined) return { kind: "nothing" };
+      if (this.#nothingRan(directory, spec)) return { kind: "nothing" };
       const message =
         "the agent died while it started the job, and found no trace of it afterwards; it may not have run";
       return {
@@ -64,6 +66,15 @@ export class Adoption {
     const times = record.kind === "complete" ? { endedAt: at } : {};
     const startedAt = spec === undefined ? {} : { startedAt: spec.acceptedAt };
     return { kind: "ended", end: { ...conclusion, ...startedAt, ...times, written, settledAt: now } };
+  }
+
+  /**
+   * Whether the agent died before it made the process. A file that is there in part proves that only if the host was
+   * not restarted since: a power failure may take the content of files that were complete.
+   */
+  #nothingRan(directory: JobDirectory, spec: SpecRecord | undefined): boolean {
+    if (!existsSync(directory.file("exit"))) return true;
+    return spec?.bootId === this.#platform.bootId && directory.sizeOf("exit") < emptyExitRecord.length;
   }
 
   /** The leader of a process group with the job's marks in its environment. */

@@ -6,7 +6,7 @@
  *     stdin           input: inline, or as far as it has arrived
  *     stdin.end       the size of a streamed input                 only once it is complete
  *     stdout stderr   the bytes, nothing else
- *     exit            spaces; the wrapper's record at the end      exit-record.ts
+ *     exit            spaces; the wrapper's record at the end      exit-record.ts; the last one before the process
  *     process.json    pid, start time, boot id                     after the process was started
  *     timeline        when stdout and stderr grew                  timeline.ts
  *     received.json   acknowledged offsets
@@ -32,6 +32,8 @@ import { readSmallFile, replaceSmallFile, writeSmallFile } from "./small-file.ts
 const SpecRecord = v.object({
   operator: v.string(),
   acceptedAt: v.number(),
+  /** The boot of the host in which it was accepted. */
+  bootId: v.string(),
   timeoutMs: v.optional(v.number()),
   graceMs: v.optional(v.number()),
   streamed: v.boolean(),
@@ -92,7 +94,7 @@ export class JobDirectory {
     mkdirSync(this.path, { mode: 0o700 });
   }
 
-  writeSpec(params: JobStartParams, acceptedAt: number): void {
+  writeSpec(params: JobStartParams, acceptedAt: number, bootId: string): void {
     const { spec, operator, job } = params;
     const { timeoutMs, graceMs } = spec;
     const streamed = spec.input.kind === "stream";
@@ -101,6 +103,7 @@ export class JobDirectory {
       job,
       operator,
       acceptedAt,
+      bootId,
       timeoutMs,
       graceMs,
       streamed,
@@ -155,7 +158,7 @@ export class JobDirectory {
   }
 
   /** The size of one of its files in bytes, 0 when it is not there. */
-  sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin"): number {
+  sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin" | "exit"): number {
     return statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
   }
 }

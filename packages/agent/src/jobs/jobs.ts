@@ -265,7 +265,7 @@ export class Jobs implements AsyncDisposable {
   #make(directory: JobDirectory, params: JobStartParams, now: number): void {
     try {
       directory.create();
-      directory.writeSpec(params, now);
+      directory.writeSpec(params, now, this.#platform.bootId);
     } catch (error) {
       removeDirectory(directory.path);
       throw fileError(error);

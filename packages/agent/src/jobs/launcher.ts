@@ -2,8 +2,8 @@
  * Starts a job: its directory, its files, the wrapper. Everything up to the spawn is synchronous, in an order that
  * makes a crash at any point harmless:
  *
- *     directory ─ spec.json ─ script, stdin, stdout, stderr, exit ─ spawn ─ process.json
- *     └── certain that nothing runs ──────────────────────────────┘     └── found by the marks in its environment
+ *     directory ─ spec.json ─ script, stdout, stderr, stdin ─ exit ─ spawn ─ process.json
+ *     └── certain that nothing runs ────────────────────────────┘      └── found by the marks in its environment
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, mkdirSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
@@ -69,13 +69,15 @@ export class Launcher {
     };
     try {
       // Readable for us too: a short job's output is read without opening it again.
-      const files = { stdout: open("stdout", "a+"), stderr: open("stderr", "a+"), exit: open("exit", "w+") };
-      // At a position, so that the descriptor that the wrapper inherits stays at 0.
-      writeSync(files.exit, emptyExitRecord, 0, emptyExitRecord.length, 0);
+      const output = { stdout: open("stdout", "a+"), stderr: open("stderr", "a+") };
       feed = spec.input.kind === "stream" ? openFeed(directory) : undefined;
       const input = spec.input.kind === "inline" ? openInline(directory, spec.input.bytes) : undefined;
       if (input !== undefined) opened.push(input);
       const stdin = feed?.stdin ?? input ?? "ignore";
+      // The last one: as long as it is not there, it is certain that nothing runs (adoption.ts).
+      const files = { ...output, exit: open("exit", "w+") };
+      // At a position, so that the descriptor that the wrapper inherits stays at 0.
+      writeSync(files.exit, emptyExitRecord, 0, emptyExitRecord.length, 0);
       const child = await spawned(argv, {
         cwd,
         environment,
