@@ -18,6 +18,8 @@ const quietMs = 10;
 const busyLooks = 3;
 /** After so many looks in a row without, they are watched again. */
 const idleLooks = 5;
+/** How often to look, and to try again, when the system lets us watch no more files, in milliseconds. */
+const unwatchedMs = 100;
 
 export interface OutputLogOptions {
   readonly job: Job;
@@ -55,13 +57,19 @@ export class OutputLog {
   }
 
   watch(): void {
+    if (this.#closed) return;
     try {
       this.#watcher = watch(this.#options.directory.path, { persistent: false }, (_, name) =>
         this.#onEvent(name),
       );
       this.#watcher.on("error", () => this.#unwatch());
     } catch {
-      // ENOSPC (fs.inotify.max_user_watches) or EMFILE: the poll of all running jobs sees it a little later.
+      // ENOSPC (fs.inotify.max_user_watches) or EMFILE: by the clock, until there is room.
+      this.#cancelNext = this.#options.clock.after(unwatchedMs, () => {
+        this.#cancelNext = undefined;
+        this.watch();
+        this.observe();
+      });
     }
   }
 
@@ -139,6 +147,8 @@ export class OutputLog {
 
   /** Instead of an event for each write, of which there may be a hundred thousand per second. */
   #poll(idle: number): void {
+    // What was just seen may have been the last.
+    if (this.#closed) return;
     this.#unwatch();
     this.#cancelNext?.();
     this.#cancelNext = this.#options.clock.after(quietMs, () => {

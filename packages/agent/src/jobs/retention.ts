@@ -110,8 +110,14 @@ export class Retention {
   }
 
   #freeBytes(): number {
-    const { bavail, bsize } = statfsSync(this.#options.directory);
-    return bavail * bsize;
+    try {
+      const { bavail, bsize } = statfsSync(this.#options.directory);
+      return bavail * bsize;
+    } catch (error) {
+      // The directory is gone, or its disk. That stops no job; starts fail by themselves.
+      this.#options.log.error({ err: error }, "cannot see how much of the disk is free");
+      return Infinity;
+    }
   }
 
   #stopWriter(): void {

@@ -1,0 +1,198 @@
+/**
+ * The jobs that this host holds, and what happens to them at their end: settled, recorded, told, forgotten. Everything
+ * that is known of a job comes through here, so nothing else changes a job's state.
+ */
+import {
+  type Clock,
+  type EndReason,
+  ErrorCode,
+  type JobId,
+  type JobStatus,
+  OutpostError,
+} from "@outpost/protocol";
+import type { Logger } from "pino";
+import type { Platform } from "../platform/index.ts";
+import { jobMarks } from "./environment.ts";
+import { SpoolFile } from "./input-spool.ts";
+import { Job } from "./job.ts";
+import { type EndRecord, JobDirectory } from "./job-directory.ts";
+import { removeDirectory } from "./removal.ts";
+import { Retention } from "./retention.ts";
+import { RunningJob, type RunningJobContext, type RunningJobOptions } from "./running-job.ts";
+import type { JobSettings } from "./settings.ts";
+import { type Tombstone, Tombstones } from "./tombstones.ts";
+import { WriteBehind } from "./write-behind.ts";
+
+export interface JobStoreOptions {
+  readonly directory: string;
+  readonly hostName: string;
+  readonly settings: JobSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly platform: Platform;
+}
+
+export class JobStore {
+  /** Every job that is pending or running, or has ended and is not removed. */
+  readonly jobs = new Map<JobId, Job>();
+  readonly running = new Map<JobId, RunningJob>();
+  readonly tombstones: Tombstones;
+  readonly retention: Retention;
+  readonly options: JobStoreOptions;
+  readonly #spools = new Map<JobId, SpoolFile>();
+  readonly #streamed = new Set<JobId>();
+  readonly #listeners = new Set<(status: JobStatus) => void>();
+  readonly #writeBehind: WriteBehind;
+  readonly #context: RunningJobContext;
+
+  constructor(options: JobStoreOptions) {
+    const { clock, log, settings, directory, platform } = options;
+    this.options = options;
+    this.tombstones = new Tombstones(directory, settings);
+    this.#writeBehind = new WriteBehind(clock, log);
+    this.retention = new Retention({
+      directory,
+      settings,
+      clock,
+      log,
+      jobs: () => this.jobs.values(),
+      running: () => this.running.values(),
+      remove: (job, cause) => this.forget(job, cause),
+    });
+    this.#context = {
+      platform,
+      clock,
+      log,
+      defaultGraceMs: settings.defaultGraceMs,
+      maxOutputBytesPerJob: settings.maxOutputBytesPerJob,
+      diskIsFull: () => this.retention.diskIsFull(),
+      grew: (job, timeline, bytes) => {
+        this.#writeBehind.timeline(job, timeline);
+        this.retention.grew(bytes);
+      },
+      changed: (job) => this.changed(job),
+      settled: (running, end) => this.#settled(running, end),
+    };
+  }
+
+  directory(id: JobId): JobDirectory {
+    return new JobDirectory(this.options.directory, id);
+  }
+
+  /** How a job stands, one that was removed included. */
+  status(id: JobId): JobStatus | undefined {
+    return this.jobs.get(id)?.status() ?? this.tombstones.find(id)?.status;
+  }
+
+  /** What marks all processes of a job in their environment. */
+  marks(id: JobId): readonly [string, string] {
+    return jobMarks(id, this.options.hostName);
+  }
+
+  /** A job's process is there: watches over it from now on. @throws when its files cannot be opened */
+  watch(options: Omit<RunningJobOptions, "marks">, streamed: boolean): RunningJob {
+    const { job } = options;
+    const running = new RunningJob({ ...options, marks: this.marks(job.id) }, this.#context);
+    this.running.set(job.id, running);
+    if (streamed) this.#streamed.add(job.id);
+    job.started(options.process.startedAt);
+    return running;
+  }
+
+  /** @throws OutpostError `conflict` when the job has ended, or takes no streamed input */
+  spool(id: JobId): SpoolFile {
+    const running = this.running.get(id);
+    if (running === undefined) throw conflict(`job ${id} has ended and reads no more input`);
+    if (!this.#streamed.has(id)) throw conflict(`job ${id} takes no streamed input`);
+    const open = this.#spools.get(id);
+    if (open !== undefined) return open;
+    const { job, directory } = running;
+    const spool = new SpoolFile({
+      job,
+      directory,
+      checkRoom: (bytes) => this.retention.checkRoom(bytes),
+      stop: (message) => running.stop("stopped", message),
+    });
+    this.#spools.set(id, spool);
+    return spool;
+  }
+
+  /** It ended without ever being watched. */
+  endedUnwatched(job: Job, end: EndRecord): void {
+    job.end(end);
+    try {
+      this.directory(job.id).writeEnd(end);
+    } catch (error) {
+      this.options.log.warn({ job: job.id, err: error }, "cannot record how a job ended");
+    }
+    this.changed(job);
+  }
+
+  /** Nothing ran, and nothing of it is kept but the answer. */
+  refused(id: JobId, reason: EndReason, now: number): Job {
+    const job = new Job(id);
+    job.end({ state: "failed", reason, written: { stdout: 0, stderr: 0 }, settledAt: now });
+    job.forget("removed");
+    this.tombstones.add({ at: now, cause: "removed", status: job.status() });
+    return job;
+  }
+
+  /** Removes an ended job; its final status is remembered. */
+  forget(job: Job, cause: Tombstone["cause"]): void {
+    const tombstone = { at: this.options.clock.now(), cause, status: { ...job.status(), removed: true } };
+    // First the tombstone: a crash in between leaves a directory that is known to be removed.
+    const recorded = this.#bury(tombstone, "its directory goes first");
+    const { diskBytes } = job;
+    job.forget(cause);
+    this.jobs.delete(job.id);
+    removeDirectory(this.directory(job.id).path, recorded ? diskBytes : 0);
+    // On a full disk there is room for it only now.
+    if (!recorded) this.#bury(tombstone, "the job is forgotten");
+    if (cause === "evicted" || cause === "removed") this.changed(job);
+  }
+
+  changed(job: Job): void {
+    const status = job.status();
+    for (const listener of this.#listeners) listener(status);
+  }
+
+  onChanged(listener: (status: JobStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Lets go of everything; jobs run on. */
+  dispose(): void {
+    for (const running of this.running.values()) running.dispose();
+    this.#writeBehind.dispose();
+    this.tombstones.close();
+    this.#listeners.clear();
+  }
+
+  #settled(running: RunningJob, end: EndRecord): void {
+    const { job, directory } = running;
+    this.running.delete(job.id);
+    this.#spools.delete(job.id);
+    this.#streamed.delete(job.id);
+    job.end(end);
+    this.#writeBehind.end(job, directory, running.output.timeline);
+    // What no other file says must not be concluded anew.
+    if (end.state === "lost") job.unwritten?.flush();
+    this.changed(job);
+  }
+
+  #bury(tombstone: Tombstone, otherwise: string): boolean {
+    try {
+      this.tombstones.add(tombstone);
+      return true;
+    } catch (error) {
+      const { job } = tombstone.status;
+      this.options.log.warn({ job, err: error }, `cannot record the removal of a job; ${otherwise}`);
+      return false;
+    }
+  }
+}
+
+function conflict(message: string): OutpostError {
+  return new OutpostError(ErrorCode.conflict, message);
+}
