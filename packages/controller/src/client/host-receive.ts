@@ -1,15 +1,15 @@
 /** One host's part of a receive: its cursors, and which events its messages become. Outlives connections. */
-import {
-  type FanOutDone,
-  type Gap,
-  type HostName,
-  type IncomingStream,
-  type InlineChunk,
-  type JobId,
-  type JobInfo,
-  type OutputName,
-  type Positions,
-  type StreamName,
+import type {
+  FanOutDone,
+  Gap,
+  HostName,
+  IncomingStream,
+  InlineChunk,
+  JobId,
+  JobInfo,
+  OutputName,
+  Positions,
+  StreamName,
 } from "@outpost/protocol";
 import { Cursor } from "./cursor.ts";
 import type { ExitEvent, JobEvent, OutEvent } from "./events.ts";

@@ -1,5 +1,5 @@
 /** A fan-out job, as whoever started or found it holds it. The handle may go; the job stays. */
-import { type FanOutInfo, type HostName, type HostState, type JobId, type JobInfo } from "@outpost/protocol";
+import type { FanOutInfo, HostName, HostState, JobId, JobInfo } from "@outpost/protocol";
 import type { Connection } from "./connection.ts";
 import type { JobEvent } from "./events.ts";
 import { receive, type ReceiveOptions } from "./receive.ts";

@@ -6,7 +6,6 @@ import {
   type FanOutInfo,
   type FanOutReceiveParams,
   type Handlers,
-  type HostName,
   HostName as HostNameSchema,
   type JobInfo,
   newJobId,
