@@ -50,7 +50,10 @@ export class Acknowledger {
     for (const host of sending) {
       const { stdout, stderr } = host.handled;
       const before = this.#sent.get(host.host);
-      if (stdout !== before?.stdout || stderr !== before?.stderr) received[host.host] = host.handled;
+      // Sent even without an offset: a host forgets a job without output when it hears that its end was seen.
+      if (before === undefined || stdout !== before.stdout || stderr !== before.stderr) {
+        received[host.host] = host.handled;
+      }
     }
     if (Object.keys(received).length === 0) return;
     try {

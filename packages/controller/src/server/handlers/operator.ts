@@ -166,7 +166,12 @@ export function operatorHandlers(
         for (const job of moved) fanOuts.note(fanOut, job, false);
         // Unsynced: after a power cut the hosts still know what was received, and say so.
         fanOuts.flush("unsynced");
-        for (const job of moved) forwardAcknowledgement(services, fanOut, job);
+        for (const job of jobs) {
+          // A job that ended without output has no offset to move, and yet its host waits for this word to forget it.
+          if (moved.includes(job) || (job.isEnded && job.isHeld && job.unread === 0)) {
+            forwardAcknowledgement(services, fanOut, job);
+          }
+        }
         return {};
       },
     }),
