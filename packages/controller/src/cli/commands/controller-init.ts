@@ -1,0 +1,37 @@
+/** `outpost controller init`. */
+import { defineCommand, flag, list, outputOption, value } from "../command.ts";
+import { controllerDirectory, directoryOption } from "../controller-directory.ts";
+import { defaultListen, listenText, parseListen } from "../listen.ts";
+
+export const controllerInit = defineCommand({
+  name: "controller init",
+  usage: ["controller init [--listen HOST:PORT] [--name NAME]…"],
+  description:
+    "Set up a controller on this machine: its certificate authority, its own certificate, its catalogue, and a first " +
+    "operator, whose context goes to $OUTPOST_CONTEXT_DIR, else ~/.config/outpost.",
+  positionals: [],
+  options: {
+    ...directoryOption,
+    listen: value("Where the controller will listen", {
+      argument: "HOST:PORT",
+      parse: parseListen,
+      defaultText: listenText(defaultListen),
+    }),
+    name: list("A name or address under which hosts reach it, besides those of this machine", {
+      argument: "NAME",
+    }),
+    operator: value("The first operator's name", { argument: "NAME", defaultText: "your login name" }),
+    force: flag("Replace an operator's context of another controller"),
+    ...outputOption,
+  },
+  examples: [
+    ["outpost controller init", "then: outpost controller start"],
+    ["outpost controller init --name controller.example.com", "reached under that name, too"],
+    ["outpost controller init --dir /srv/outpost --listen 127.0.0.1:9443", ""],
+  ],
+  run: async ({ options }) => {
+    const { init } = await import("../controller-init.ts");
+    const { listen = defaultListen, name: names, operator, force, output } = options;
+    return init({ directory: controllerDirectory(options.dir), listen, names, operator, force, output });
+  },
+});

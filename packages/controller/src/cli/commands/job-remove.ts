@@ -1,0 +1,32 @@
+/** `outpost job remove`. */
+import { defineCommand, flag, outputOption } from "../command.ts";
+import { jobPositional } from "../job-positional.ts";
+import { withClient } from "../session.ts";
+
+export const jobRemove = defineCommand({
+  name: "job remove",
+  usage: ["job remove ID [--force]"],
+  description:
+    "Forget a job and its output, received or not. A host that cannot be reached does so when it is back.",
+  positionals: [jobPositional],
+  options: { force: flag("Stop it first if it has not ended"), ...outputOption },
+  examples: [
+    ["outpost job remove 4k7m", ""],
+    ["outpost job remove nightly --force", ""],
+  ],
+  run: async ({ positionals, options }) => {
+    const { print } = await import("../render/records.ts");
+    return withClient(async (client) => {
+      const job = await client.job(positionals[0]!);
+      const jobs = await job.remove({ force: options.force });
+      const waiting = jobs.filter((info) => info.waiting !== undefined).map(({ host }) => host);
+      const later = waiting.length === 0 ? "" : `; ${waiting.join(", ")}: when connected again`;
+      await print(options.output, {
+        json: { job: job.id, jobs },
+        records: jobs,
+        text: () => `removed ${job.id}${later}`,
+      });
+      return 0;
+    });
+  },
+});

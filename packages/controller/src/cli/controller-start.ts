@@ -1,0 +1,40 @@
+/** The controller in the foreground. */
+import type { OutputFormat } from "./command.ts";
+import { readListen } from "./controller-directory.ts";
+import { defaultListen, type Listen, listenText } from "./listen.ts";
+import { loadServer } from "./load-server.ts";
+import { createLog } from "./log.ts";
+
+export interface StartCommandOptions {
+  readonly directory: string;
+  readonly listen: Listen | undefined;
+  readonly level: string;
+  /** With `json` and `ndjson`, log lines are JSON on a terminal, too. */
+  readonly output: OutputFormat;
+}
+
+/** Resolves when it was told to leave and has left. @returns the exit code. @throws OutpostError as `startController` */
+export async function start({ directory, listen, level, output }: StartCommandOptions): Promise<number> {
+  const { host, port } = listen ?? (await readListen(directory)) ?? defaultListen;
+  const log = createLog(level, output === "text" && process.stderr.isTTY);
+  const told = firstSignal();
+  const { startController } = await loadServer();
+  await using controller = await startController({ directory, host, port, log });
+  const at = listenText({ host, port: controller.port });
+  log.info({ pid: process.pid, directory, listen: at }, `controller listens at ${at}`);
+  const signal = await Promise.race([told, controller.closed]);
+  log.info(`${signal ?? "closed"}: leaving; jobs go on`);
+  return 0;
+}
+
+/** The first signal that asks us to leave. A second one ends the process at once, as if nobody listened. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      for (const other of signals) process.off(other, onSignal);
+      resolve(signal);
+    };
+    for (const signal of signals) process.on(signal, onSignal);
+  });
+}

@@ -1,0 +1,76 @@
+/** What went wrong, for people on stderr and for programs in their format, and the exit code for it. */
+import { ErrorCode, OutpostError } from "@outpost/protocol";
+import { ExitCode } from "../client/exit-code.ts";
+import { isBrokenPipe, say, stderr, stdout } from "./render/sink.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** @returns the exit code */
+export async function reportFailure(reason: unknown, args: readonly string[]): Promise<number> {
+  const error = fromReason(reason);
+  await say(`${error.message}${nextStep(error)}`);
+  // A fault of ours: whoever reports it needs the place.
+  if (error.code === ErrorCode.internal && reason instanceof Error && !(reason instanceof OutpostError)) {
+    await stderr.write(`${reason.stack ?? ""}\n`).catch(() => {});
+  }
+  await tellProgram(error, args);
+  return exitCodeFor(error);
+}
+
+function fromReason(reason: unknown): OutpostError {
+  if (!(reason instanceof UsageError)) return OutpostError.from(reason);
+  const about = reason.command === undefined || reason.command === "" ? "" : ` ${reason.command}`;
+  const end = /[.?!]$/.test(reason.message) ? "" : ".";
+  return new OutpostError(ErrorCode.invalidArgument, `${reason.message}${end} See: outpost${about} --help`);
+}
+
+/** What to do, where the message does not say it already. */
+function nextStep({ code, data, message }: OutpostError): string {
+  if (code === ErrorCode.notFound && "directory" in data && message.includes("context")) {
+    return (
+      "; `outpost controller init` makes one on the controller's machine. From elsewhere, copy it to " +
+      "~/.config/outpost, or say where it is with OUTPOST_CONTEXT_DIR"
+    );
+  }
+  switch (code) {
+    case ErrorCode.controllerUnreachable:
+      return "; does it run? Start it with: outpost controller start";
+    case ErrorCode.disconnected:
+      return "; jobs go on: see outpost job list";
+    default:
+      return "";
+  }
+}
+
+async function tellProgram({ code, message, data }: OutpostError, args: readonly string[]): Promise<void> {
+  const format = outputFormat(args);
+  if (format === undefined) return;
+  const error = { code, message, ...(Object.keys(data).length === 0 ? {} : { data }) };
+  const document = format === "json" ? { error } : { type: "error", ...error };
+  await stdout.write(`${JSON.stringify(document)}\n`).catch((reason: unknown) => {
+    if (!isBrokenPipe(reason)) throw reason;
+  });
+}
+
+/** Read by hand: the arguments may be what is wrong. */
+function outputFormat(args: readonly string[]): "json" | "ndjson" | undefined {
+  const end = args.indexOf("--");
+  const own = end === -1 ? args : args.slice(0, end);
+  const at = own.indexOf("--output");
+  const text = at === -1 ? own.find((arg) => arg.startsWith("--output="))?.slice(9) : own[at + 1];
+  return text === "json" || text === "ndjson" ? text : undefined;
+}
+
+function exitCodeFor({ code }: OutpostError): number {
+  switch (code) {
+    case ErrorCode.invalidArgument:
+      return ExitCode.usage;
+    case ErrorCode.denied:
+      return ExitCode.denied;
+    case ErrorCode.hostUnreachable:
+      return ExitCode.unreachable;
+    case ErrorCode.timeout:
+      return ExitCode.timedOut;
+    default:
+      return ExitCode.failed;
+  }
+}

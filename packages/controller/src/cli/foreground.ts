@@ -1,0 +1,116 @@
+/**
+ * A job that is started and followed to its end.
+ *
+ *     running ──Ctrl-C──▶ stopping ──Ctrl-C──▶ left alone
+ *        └────────────────────┴───────────────▶ ended
+ */
+import { type Client, ExitCode, type Job, type JobEvent, type StartOptions } from "../client/index.ts";
+import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
+import { rendererFor, type Renderer, type RendererOptions } from "./render/renderer.ts";
+import { isBrokenPipe, say } from "./render/sink.ts";
+import { namesText } from "./render/summary.ts";
+
+/** @returns the exit code */
+export async function runInForeground(
+  client: Client,
+  options: StartOptions,
+  rendering: RendererOptions,
+): Promise<number> {
+  const renderer = await rendererFor(rendering);
+  const run = new ForegroundRun(renderer);
+  using _interrupts = onInterrupt((count) => run.interrupted(count));
+  return await run.follow(await client.start({ ...options, receiving: true }));
+}
+
+class ForegroundRun {
+  readonly #renderer: Renderer;
+  readonly #leaving = new AbortController();
+  readonly #unfinished = new Set<string>();
+  #job: Job | undefined;
+  #interrupts = 0;
+
+  constructor(renderer: Renderer) {
+    this.#renderer = renderer;
+  }
+
+  async follow(job: Job): Promise<number> {
+    this.#job = job;
+    for (const { host } of job.hosts) this.#unfinished.add(host);
+    if (this.#interrupts > 0) void this.#stop(job);
+    try {
+      return await this.#receive(job);
+    } catch (error) {
+      // Nobody reads on: the job's output has no place to go, as for any program in a pipe.
+      if (isBrokenPipe(error)) await job.stop();
+      if (!this.#leaving.signal.aborted) throw error;
+      return await this.#left(job);
+    } finally {
+      process.stdin.destroy();
+    }
+  }
+
+  interrupted(count: number): void {
+    this.#interrupts = count;
+    const job = this.#job;
+    // Before the controller's answer there is nothing to name; `follow` stops it when it is there.
+    if (count === 1) {
+      if (job !== undefined) void this.#stop(job);
+      return;
+    }
+    if (count === 2 && job !== undefined) {
+      this.#leaving.abort();
+      return;
+    }
+    dieOfInterrupt();
+  }
+
+  async #receive(job: Job): Promise<number> {
+    let exitCode: number = ExitCode.succeeded;
+    for await (const event of job.receive({ follow: true, signal: this.#leaving.signal })) {
+      await this.#renderer.event(event);
+      if (event.type === "summary") exitCode = event.exitCode;
+      this.#note(event);
+    }
+    await this.#renderer.finish();
+    await this.#inputProblem(job);
+    return this.#interrupts > 0 ? ExitCode.interrupted : exitCode;
+  }
+
+  #note(event: JobEvent): void {
+    if (event.type === "exit" && event.ended) this.#unfinished.delete(event.host);
+  }
+
+  async #stop(job: Job): Promise<void> {
+    await say(
+      `interrupted; stopping ${namesText([...this.#unfinished])} (Ctrl-C again: leave without waiting)`,
+    );
+    try {
+      const jobs = await job.stop();
+      const waiting = jobs.filter((each) => each.waiting === "stop").map(({ host }) => host as string);
+      if (waiting.length === 0) return;
+      await say(`${namesText(waiting)}: unreachable; stopped when connected again`);
+      if ([...this.#unfinished].every((host) => waiting.includes(host))) this.#leaving.abort();
+    } catch (error) {
+      await say(`could not stop it: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  async #left(job: Job): Promise<number> {
+    await this.#renderer.finish();
+    const { id } = job;
+    await say(
+      `left while not ended on ${namesText([...this.#unfinished])}; take it up again with: outpost job receive ${id} --follow`,
+    );
+    return ExitCode.interrupted;
+  }
+
+  async #inputProblem(job: Job): Promise<void> {
+    if (job.input === undefined || this.#unfinished.size > 0) return;
+    // It has settled, or will never matter: every job has ended.
+    await Promise.race([job.input.catch((error: unknown) => say(inputText(error))), Promise.resolve()]);
+  }
+}
+
+function inputText(error: unknown): string {
+  return `standard input: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,92 @@
+/** What `invoke` and `job start` have in common: what to run, where and how. */
+import { basename } from "node:path";
+import type { StartOptions } from "../client/index.ts";
+import { flag, type Given, list, type Positional, value } from "./command.ts";
+import { parseDuration } from "./duration.ts";
+import { UsageError } from "./usage-error.ts";
+
+export const targetsPositional: Positional = {
+  name: "TARGETS",
+  describe: "the hosts: names, patterns and labels, separated by commas, e.g. web1,web2 or 'web*' or role=db",
+  complete: "targets",
+};
+
+export const jobOptions = {
+  command: value("Shell text, run by the host's sh -c, instead of a command behind --", {
+    short: "c",
+    argument: "TEXT",
+  }),
+  script: value("A local script, run there by its own #! line; its arguments come behind --", {
+    argument: "FILE",
+    complete: "files",
+  }),
+  stdin: flag("Give our standard input to the command, the same to every host"),
+  env: list("An environment variable of the job, KEY=VALUE", { argument: "KEY=VALUE", parse: parseVariable }),
+  cwd: value("The working directory on the hosts; default: the home of the job's user", { argument: "DIR" }),
+  timeout: value("How long it may run, e.g. 30s, 5m, 2h; default: no limit", {
+    argument: "DURATION",
+    parse: parseDuration,
+  }),
+  name: value("A name for the job, to find it again", { argument: "NAME" }),
+} as const;
+
+function parseVariable(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new Error("is not KEY=VALUE");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+type JobGiven = Given<typeof jobOptions>;
+
+/** @param name of the command, for errors. @throws UsageError; OutpostError `invalid_argument` for an unreadable script */
+export async function startOptions(name: string, given: JobGiven): Promise<StartOptions> {
+  const { env, cwd, timeout, stdin, name: jobName } = given.options;
+  return {
+    targets: given.positionals[0]!,
+    command: await commandOf(name, given),
+    env: Object.fromEntries(env),
+    cwd,
+    timeoutMs: timeout,
+    name: jobName,
+    ...(stdin ? { input: process.stdin as AsyncIterable<Uint8Array> } : {}),
+  };
+}
+
+async function commandOf(
+  name: string,
+  { positionals, options, rest }: JobGiven,
+): Promise<StartOptions["command"]> {
+  const { command: text, script } = options;
+  if (text !== undefined && script !== undefined) {
+    throw new UsageError("-c and --script exclude each other", name);
+  }
+  if (text !== undefined) {
+    if (rest !== undefined && rest.length > 0) {
+      throw new UsageError("-c takes shell text alone; write the arguments into it", name);
+    }
+    return { kind: "shell", text };
+  }
+  if (script !== undefined) {
+    return {
+      kind: "script",
+      name: basename(script),
+      body: await readScript(script, name),
+      args: [...(rest ?? [])],
+    };
+  }
+  if (rest === undefined || rest.length === 0) {
+    const head = `outpost ${name} ${positionals[0]!}`;
+    throw new UsageError(`what to run is missing: ${head} -- COMMAND, or -c TEXT, or --script FILE`, name);
+  }
+  return { kind: "exec", argv: [...rest] };
+}
+
+async function readScript(file: string, name: string): Promise<Uint8Array> {
+  const { readFile } = await import("node:fs/promises");
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`--script: ${file} cannot be read (${String(code)})`, name);
+  }
+}

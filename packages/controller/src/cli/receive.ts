@@ -1,0 +1,92 @@
+/** Receives a job's output, and says what it means when there is none. */
+import {
+  ExitCode,
+  type Job,
+  type JobEvent,
+  type ReceiveOptions,
+  type SummaryEvent,
+} from "../client/index.ts";
+import type { OutputFormat } from "./command.ts";
+import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
+import { rendererFor } from "./render/renderer.ts";
+import { namesText } from "./render/summary.ts";
+import { say } from "./render/sink.ts";
+
+export interface ReceiveCommandOptions {
+  readonly follow: boolean;
+  readonly keep: boolean;
+  readonly host: readonly string[];
+  readonly stream: "both" | "stdout" | "stderr";
+  readonly timestamps: boolean;
+  readonly "from-start": boolean;
+  readonly remove: boolean;
+  readonly output: OutputFormat;
+}
+
+/** @returns the exit code */
+export async function receiveJob(job: Job, options: ReceiveCommandOptions): Promise<number> {
+  const { output: format, timestamps } = options;
+  const renderer = await rendererFor({ format, timestamps });
+  const ending = new AbortController();
+  using _interrupts = onInterrupt((count) => (count === 1 ? ending.abort() : dieOfInterrupt()));
+  let bytes = 0;
+  let summary: SummaryEvent | undefined;
+  try {
+    for await (const event of job.receive({ ...receiveOptions(options), signal: ending.signal })) {
+      bytes += sizeOf(event);
+      if (event.type === "summary") summary = event;
+      await renderer.event(event);
+    }
+  } catch (error) {
+    if (!ending.signal.aborted) throw error;
+    await renderer.finish();
+    await say(`interrupted; nothing is lost. Take it up again with: outpost job receive ${job.id} --follow`);
+    return ExitCode.interrupted;
+  }
+  await renderer.finish();
+  if (format === "text") await explain(job, options, bytes, summary);
+  if (options.remove) await remove(job, summary);
+  return summary?.exitCode ?? ExitCode.unknown;
+}
+
+function receiveOptions(options: ReceiveCommandOptions): ReceiveOptions {
+  const { follow, keep, host, stream, timestamps } = options;
+  return {
+    follow,
+    keep,
+    timestamps,
+    fromStart: options["from-start"],
+    ...(host.length === 0 ? {} : { hosts: [...new Set(host)] }),
+    ...(stream === "both" ? {} : { streams: [stream] }),
+  };
+}
+
+function sizeOf(event: JobEvent): number {
+  return event.type === "out" ? event.bytes.byteLength : 0;
+}
+
+async function explain(
+  job: Job,
+  { keep, follow }: ReceiveCommandOptions,
+  bytes: number,
+  summary: SummaryEvent | undefined,
+): Promise<void> {
+  const running = summary?.running ?? [];
+  if (running.length > 0 && !follow) {
+    const nothing = bytes === 0 ? "nothing new; " : "";
+    await say(
+      `${nothing}${namesText(running)} still running; take it up again with: outpost job receive ${job.id} --follow`,
+    );
+  } else if (bytes === 0) {
+    const since = keep ? "" : " since the last receive";
+    await say(`nothing new${since}`);
+  }
+}
+
+async function remove(job: Job, summary: SummaryEvent | undefined): Promise<void> {
+  if (summary === undefined || summary.running.length > 0) {
+    await say(`not removed: it has not ended`);
+    return;
+  }
+  await job.remove();
+}

@@ -1,0 +1,13 @@
+/** Every event as a line of JSON. */
+import type { JobEvent } from "../../client/index.ts";
+import { eventLine } from "./plain.ts";
+import type { Renderer } from "./renderer.ts";
+import { stdout } from "./sink.ts";
+
+export class NdjsonRenderer implements Renderer {
+  event(event: JobEvent): Promise<void> {
+    return stdout.write(eventLine(event));
+  }
+
+  async finish(): Promise<void> {}
+}

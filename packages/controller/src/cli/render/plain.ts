@@ -1,0 +1,45 @@
+/** What programs read: events and records as JSON, with times in ISO 8601 and bytes as text where they are text. */
+import type { JobEvent } from "../../client/index.ts";
+
+const timeKeys: ReadonlySet<string> = new Set([
+  "time",
+  "since",
+  "startedAt",
+  "endedAt",
+  "createdAt",
+  "enrolledAt",
+  "lastSeen",
+  "expiresAt",
+  "unreachableSince",
+]);
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A copy with every time (milliseconds since 1970) as ISO 8601 text. */
+export function withIsoTimes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withIsoTimes);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      timeKeys.has(key) && typeof each === "number" ? new Date(each).toISOString() : withIsoTimes(each),
+    ]),
+  );
+}
+
+/** `{text}` when the bytes are valid UTF-8, else `{base64}`. */
+export function bytesAsJson(bytes: Uint8Array): { text: string } | { base64: string } {
+  try {
+    return { text: utf8.decode(bytes) };
+  } catch {
+    const { buffer, byteOffset, byteLength } = bytes;
+    return { base64: Buffer.from(buffer, byteOffset, byteLength).toString("base64") };
+  }
+}
+
+/** An event as a line of NDJSON, newline included. */
+export function eventLine(event: JobEvent): string {
+  if (event.type !== "out") return `${JSON.stringify(withIsoTimes(event))}\n`;
+  const { bytes, ...about } = event;
+  return `${JSON.stringify({ ...(withIsoTimes(about) as object), ...bytesAsJson(bytes) })}\n`;
+}

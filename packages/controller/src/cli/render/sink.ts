@@ -1,0 +1,82 @@
+/**
+ * Writes to stdout and stderr: the bytes as they came, in order, and no faster than the reader takes them. Goes around
+ * `process.stdout`, which would make pipes non-blocking for whoever shares them, and copy.
+ */
+import { write } from "node:fs";
+
+/** How soon to try again when a non-blocking reader is full, in milliseconds; doubled up to the maximum. */
+const minRetryMs = 1;
+const maxRetryMs = 32;
+
+export class Sink {
+  readonly #fd: number;
+  #endsLine = true;
+  #pending = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** True when nothing, or a newline, was written last. */
+  get endsLine(): boolean {
+    return this.#endsLine;
+  }
+
+  /** True while a write waits for the reader: a process that exits now would wait with it. */
+  get isPending(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** Resolves when the kernel has all of it. @throws the system's error; see `isBrokenPipe` */
+  write(data: Uint8Array | string): Promise<void> {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    if (bytes.byteLength === 0) return this.#tail;
+    this.#endsLine = bytes[bytes.byteLength - 1] === newline;
+    this.#pending++;
+    const written = this.#tail.then(() => this.#writeAll(bytes)).finally(() => this.#pending--);
+    this.#tail = written;
+    return written;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    let retryMs = minRetryMs;
+    for (let at = 0; at < bytes.byteLength;) {
+      const count = await this.#writeSome(bytes, at);
+      at += count;
+      if (count > 0) {
+        retryMs = minRetryMs;
+        continue;
+      }
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      retryMs = Math.min(maxRetryMs, retryMs * 2);
+    }
+  }
+
+  /** In the thread pool: a pipe that nobody reads must not stop the heartbeat. Returns 0 when there is no room now. */
+  #writeSome(bytes: Uint8Array, at: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, bytes, at, bytes.byteLength - at, null, (error, count) => {
+        if (error === null) resolve(count);
+        else if (error.code === "EAGAIN") resolve(0);
+        else reject(error);
+      });
+    });
+  }
+}
+
+const newline = 10;
+
+export const stdout = new Sink(1);
+export const stderr = new Sink(2);
+
+/** Whoever read our output has gone. */
+export function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
+}
+
+/** A message for people: on stderr, on a line of its own. Lost if nobody can read it. */
+export async function say(message: string): Promise<void> {
+  const start = stderr.endsLine ? "" : "\n";
+  await stderr.write(`${start}outpost: ${message}\n`).catch(() => {});
+}

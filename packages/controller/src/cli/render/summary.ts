@@ -1,0 +1,54 @@
+/** The last lines of a receive: who did not succeed and why, and how many of how many. */
+import type { ExitEvent } from "../../client/index.ts";
+import { endingText } from "./ending.ts";
+
+/** Names of hosts beyond this many are counted only. */
+const maxNames = 10;
+
+/**
+ * One line for each way of failing, then the counts if there are several hosts.
+ * @param quietSuccess true: nothing to say when all succeeded
+ */
+export function summaryLines(exits: readonly ExitEvent[], quietSuccess: boolean): string[] {
+  const bad = exits.filter(({ ended, state }) => ended && state !== "completed");
+  const away = exits.filter(({ ended, unreachableSince }) => !ended && unreachableSince !== undefined);
+  const lines = byText([...bad, ...away]).map(([text, hosts]) => `${namesText(hosts)}: ${text}`);
+  if (exits.length > 1 && (lines.length > 0 || !quietSuccess)) lines.push(countsText(exits));
+  return lines;
+}
+
+function byText(exits: readonly ExitEvent[]): [text: string, hosts: string[]][] {
+  const groups = new Map<string, string[]>();
+  for (const exit of exits) {
+    const text = endingText(exit);
+    const hosts = groups.get(text);
+    if (hosts === undefined) groups.set(text, [exit.host]);
+    else hosts.push(exit.host);
+  }
+  return [...groups];
+}
+
+export function namesText(hosts: readonly string[]): string {
+  if (hosts.length <= maxNames) return hosts.join(", ");
+  return `${hosts.slice(0, maxNames).join(", ")} and ${String(hosts.length - maxNames)} more`;
+}
+
+/** `5 hosts: 3 succeeded, 1 failed, 1 unreachable`. */
+function countsText(exits: readonly ExitEvent[]): string {
+  const counts = new Map<string, number>();
+  for (const exit of exits) counts.set(kindOf(exit), (counts.get(kindOf(exit)) ?? 0) + 1);
+  const order = ["succeeded", "failed", "timed out", "stopped", "lost", "unreachable", "running"];
+  const parts = order.flatMap((kind) => {
+    const count = counts.get(kind);
+    return count === undefined ? [] : [`${String(count)} ${kind}`];
+  });
+  return `${String(exits.length)} hosts: ${parts.join(", ")}`;
+}
+
+function kindOf({ ended, state, reason, unreachableSince }: ExitEvent): string {
+  if (!ended) return unreachableSince === undefined ? "running" : "unreachable";
+  if (state === "completed") return "succeeded";
+  if (reason?.code === "timed_out") return "timed out";
+  if (reason?.code === "host_unreachable" || reason?.code === "expired") return "unreachable";
+  return state;
+}
