@@ -8,6 +8,7 @@ export class Admission {
   readonly #settings: ControllerSettings;
   #handshakes = 0;
   #greetings = 0;
+  #newcomers = 0;
 
   constructor(settings: ControllerSettings) {
     this.#settings = settings;
@@ -29,15 +30,27 @@ export class Admission {
   greet(): (() => void) | undefined {
     if (this.#greetings >= this.#settings.maxGreetings) return undefined;
     this.#greetings++;
-    let isHeld = true;
-    return () => {
-      if (isHeld) this.#greetings--;
-      isHeld = false;
-    };
+    return once(() => this.#greetings--);
+  }
+
+  /** The same among those who enrol. Their places are their own: they have shown no certificate yet, and MUST NOT be
+   * able to keep out those who have. */
+  enrol(): (() => void) | undefined {
+    if (this.#newcomers >= this.#settings.maxEnrolments) return undefined;
+    this.#newcomers++;
+    return once(() => this.#newcomers--);
   }
 
   /** When to come back, in milliseconds; spread, so that the refused do not come back together. */
   retryAfterMs(): number {
     return Math.round(this.#settings.retryAfterMs * (0.5 + Math.random()));
   }
+}
+
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
 }

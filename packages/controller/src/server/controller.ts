@@ -5,8 +5,10 @@ import {
   controllerEnrolmentMethods,
   controllerOperatorMethods,
   enrolmentMethods,
+  ErrorCode,
   type MessageSocket,
   operatorMethods,
+  OutpostError,
   Peer,
   systemClock,
 } from "@outpost/protocol";
@@ -128,7 +130,7 @@ export class Controller implements AsyncDisposable {
   #accept(visitor: Visitor, socket: MessageSocket, greeted: () => void): void {
     switch (visitor.kind) {
       case "newcomer":
-        return this.#acceptNewcomer(socket, greeted);
+        return this.#acceptNewcomer(socket);
       case "host":
         return this.#acceptAgent(this.#services.presence.host(visitor.id)!, socket, greeted);
       case "operator":
@@ -138,14 +140,20 @@ export class Controller implements AsyncDisposable {
     }
   }
 
-  #acceptNewcomer(socket: MessageSocket, greeted: () => void): void {
+  /** It keeps its place until it is gone, which is soon. */
+  #acceptNewcomer(socket: MessageSocket): void {
+    const { clock, settings } = this.#services;
     const peer = new Peer(socket, {
       local: controllerEnrolmentMethods,
       remote: enrolmentMethods,
-      handlers: enrolmentHandlers(this.#services, greeted),
+      handlers: enrolmentHandlers(this.#services),
       fault: this.#fault,
     });
     this.#connections.add({ close: (reason) => peer.close(reason) }, peer.closed);
+    const cancel = clock.after(settings.enrolmentTimeoutMs, () =>
+      peer.abort(new OutpostError(ErrorCode.timeout, "enrolling took too long")),
+    );
+    void peer.closed.then(cancel);
   }
 
   #acceptAgent(host: Host, socket: MessageSocket, greeted: () => void): void {

@@ -31,6 +31,8 @@ export class FanOut {
   readonly #byHost: ReadonlyMap<HostName, Job>;
   readonly #listeners = new Set<JobListener>();
   #record: FanOutRecord;
+  /** The jobs before this position have ended. */
+  #ended = 0;
 
   constructor(record: FanOutRecord, jobs: readonly Job[]) {
     this.id = record.id;
@@ -47,7 +49,9 @@ export class FanOut {
   }
 
   get isEnded(): boolean {
-    return this.jobs.every((job) => job.isEnded);
+    // Asked at each change; an end is final, so no job is looked at twice.
+    while (this.#ended < this.jobs.length && this.jobs[this.#ended]!.isEnded) this.#ended++;
+    return this.#ended === this.jobs.length;
   }
 
   get isRemoved(): boolean {

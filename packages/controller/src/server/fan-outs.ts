@@ -8,7 +8,6 @@ import {
   type FanOutInfo,
   type FanOutListParams,
   type FanOutState,
-  type HostId,
   JobId,
   type JobState,
   OutpostError,
@@ -68,7 +67,8 @@ export class FanOuts implements Disposable {
       jobs.map((job) => new Job(job, record.mode)),
     );
     this.#unfinished.set(fanOut.id, fanOut);
-    this.#settle(fanOut);
+    // No host could be reached: it has ended before it began.
+    if (fanOut.isEnded) this.#ended(fanOut);
     return fanOut;
   }
 
@@ -129,7 +129,7 @@ export class FanOuts implements Disposable {
   /** `job` has changed: it is written behind, and, if an operator would see the difference, told. */
   note(fanOut: FanOut, job: Job, isVisible: boolean): void {
     this.#dirtyJobs.set(job, fanOut);
-    this.#settle(fanOut);
+    if (fanOut.record.endedAt === undefined && fanOut.isEnded) this.#ended(fanOut);
     this.#schedule();
     if (isVisible) fanOut.changed(job);
   }
@@ -146,30 +146,26 @@ export class FanOuts implements Disposable {
     this.#cancelFlush = undefined;
     if (this.#dirtyJobs.size === 0 && this.#dirty.size === 0) return;
     const { fanOuts } = this.#options.catalogue;
+    const touched = new Set([...this.#dirty, ...this.#dirtyJobs.values()]);
+    // Once per batch and not at each change: it looks at every job.
+    for (const fanOut of touched) {
+      if (fanOut.isFinished === this.#unfinished.has(fanOut.id)) this.#dirty.add(fanOut);
+    }
     this.#options.catalogue.transaction(durability, () => {
       for (const job of this.#dirtyJobs.keys()) fanOuts.updateJob(job.record);
       for (const fanOut of this.#dirty) fanOuts.update(fanOut.record, fanOut.isFinished);
     });
-    const touched = [...this.#dirty];
     this.#dirtyJobs.clear();
     this.#dirty.clear();
-    for (const fanOut of touched) this.#rest(fanOut);
+    for (const fanOut of touched) this.#place(fanOut);
   }
 
-  /** The unfinished fan-out jobs that have a job on this host, and those whose job the host may still hold. */
-  *on(host: HostId): Generator<[FanOut, Job]> {
-    const seen = new Set<JobId>();
-    for (const fanOut of this.#unfinished.values()) {
-      const job = fanOut.jobs.find((candidate) => candidate.host === host);
-      if (job === undefined) continue;
-      seen.add(fanOut.id);
-      yield [fanOut, job];
-    }
-    for (const id of this.#options.catalogue.fanOuts.heldBy(host)) {
-      if (seen.has(id)) continue;
-      const fanOut = this.find(id);
-      const job = fanOut?.jobs.find((candidate) => candidate.host === host);
-      if (fanOut !== undefined && job !== undefined) yield [fanOut, job];
+  /** The jobs of this host that are unfinished, or that it may still hold. */
+  *on(host: Pick<JobRecord, "host" | "hostName">): Generator<[FanOut, Job]> {
+    const held = this.#options.catalogue.fanOuts.heldBy(host.host).map((id) => this.find(id));
+    for (const fanOut of new Set([...this.#unfinished.values(), ...held])) {
+      const job = fanOut?.job(host.hostName);
+      if (fanOut !== undefined && job?.host === host.host) yield [fanOut, job];
     }
   }
 
@@ -207,21 +203,19 @@ export class FanOuts implements Disposable {
     return fanOutInfo(record, state, counts, unread);
   }
 
-  /** Notes the end of the last job, and that nothing is left to do. */
-  #settle(fanOut: FanOut): void {
-    if (fanOut.record.endedAt === undefined && fanOut.isEnded) {
-      const times = fanOut.jobs.map((job) => job.status.endedAt ?? 0);
-      fanOut.ended(Math.max(...times) || this.#options.clock.now());
-      this.noteRecord(fanOut);
-    }
-    // A finished one may have something to do again: a forgotten job that comes back, a stop.
-    if (fanOut.isFinished === this.#unfinished.has(fanOut.id)) this.noteRecord(fanOut);
-    if (!fanOut.isFinished) this.#unfinished.set(fanOut.id, fanOut);
+  #ended(fanOut: FanOut): void {
+    const last = fanOut.jobs.reduce((time, job) => Math.max(time, job.status.endedAt ?? 0), 0);
+    fanOut.ended(last === 0 ? this.#options.clock.now() : last);
+    this.noteRecord(fanOut);
   }
 
-  /** After it was written: out of memory if it is finished, out of the catalogue if it was removed, too. */
-  #rest(fanOut: FanOut): void {
-    if (!fanOut.isFinished) return;
+  /** After it was written: in memory while something is left to do (again: a stop, a forgotten job that comes back),
+   * else out of it; and out of the catalogue if it was removed. */
+  #place(fanOut: FanOut): void {
+    if (!fanOut.isFinished) {
+      this.#unfinished.set(fanOut.id, fanOut);
+      return;
+    }
     this.#unfinished.delete(fanOut.id);
     if (fanOut.isRemoved) this.#forget(fanOut.id);
     else this.#keepWhileUsed(fanOut);

@@ -1,5 +1,5 @@
 /** The controller's server: setting one up, and starting it. */
-import { mkdir, readFile, rename, writeFile, access, chmod } from "node:fs/promises";
+import { access, chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
 import { ErrorCode, newOperatorId, type OperatorId, OutpostError } from "@outpost/protocol";
 import type { Logger } from "pino";
@@ -55,6 +55,8 @@ export async function initController(options: InitControllerOptions): Promise<In
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await chmod(directory, 0o700);
+  // What an earlier attempt left that did not come to its end.
+  await Promise.all(["", "-wal", "-shm"].map((suffix) => rm(paths.catalogue + suffix, { force: true })));
   const { authority, credentials } = await Authority.create();
   const id = newOperatorId();
   const operator = await authority.issueOperator({ kind: "operator", id }, operatorName);

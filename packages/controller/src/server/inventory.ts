@@ -56,7 +56,7 @@ export class Inventory {
   /** What was asked for or heard on this very connection is newer than the inventory. */
   #missing(): [FanOut, Job][] {
     const { fanOuts } = this.#options;
-    return [...fanOuts.on(this.#host.id)].filter(
+    return [...fanOuts.on({ host: this.#host.id, hostName: this.#host.name })].filter(
       ([fanOut, job]) =>
         !this.#seen.has(fanOut.id) &&
         job.heardOn !== this.#link &&
@@ -79,7 +79,7 @@ export class Inventory {
     // Not started by this catalogue: somebody restored an old one, perhaps. Nothing of it is ours to touch.
     if (record === undefined || this.#isSettled(record, status)) return;
     const fanOut = fanOuts.find(status.job);
-    const job = fanOut?.jobs.find((candidate) => candidate.host === this.#host.id);
+    const job = fanOut?.job(this.#host.name);
     if (fanOut !== undefined && job !== undefined) this.#apply(fanOut, job, status);
   }
 

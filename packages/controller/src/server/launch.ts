@@ -55,7 +55,9 @@ export class Launch {
     const { job: id, spec, mode, name, receiving } = params;
     const createdAt = clock.now();
     const expiresAt = createdAt + settings.startExpiryMs;
-    const packed = dispatch.pack({ id, operator, expiresAt }, spec, receiving);
+    // What is collected is not received from the start's answer; holding that back would only delay it.
+    const isInline = receiving && mode === "keep";
+    const packed = dispatch.pack({ id, operator, expiresAt }, spec, isInline);
     const fanOut = fanOuts.create(
       {
         id,
@@ -74,7 +76,7 @@ export class Launch {
       },
       targets.map((target, position) => this.#newJob(params, target, position, createdAt)),
     );
-    if (receiving && mode === "keep") tails.expect(fanOut);
+    if (isInline) tails.expect(fanOut);
     dispatch.start(fanOut, packed);
     this.#attend(fanOut, spec);
     return fanOut;

@@ -30,7 +30,7 @@ export interface ServerOptions {
   readonly admission: Admission;
   /** Whether the catalogue knows this identity. */
   readonly isKnown: (identity: Identity) => boolean;
-  /** A visitor has come in. `greeted` gives its place among those who arrive back; it MUST be called in the end. */
+  /** A visitor has come in. `greeted` gives its place among those who arrive back; the socket's end does, too. */
   readonly accept: (visitor: Visitor, socket: MessageSocket, greeted: () => void) => void;
 }
 
@@ -114,7 +114,7 @@ export class ControllerServer {
       return;
     }
     const { admission, accept } = this.#options;
-    const greeted = admission.greet();
+    const greeted = visitor.kind === "newcomer" ? admission.enrol() : admission.greet();
     if (greeted === undefined) {
       refuseUpgrade(socket, 503, "too many connections are arriving at once", admission.retryAfterMs());
       return;

@@ -9,7 +9,12 @@ export interface ControllerSettings {
   /** Connections that are upgraded and have not finished their hello (agents: their inventory). Beyond it an upgrade is
    * answered 503 with a Retry-After, so that a herd of agents comes in at the pace at which it can be reconciled. */
   readonly maxGreetings: number;
-  /** What Retry-After says at that limit, in milliseconds, drawn evenly from half of it to one and a half of it. */
+  /** Hosts that enrol at once. Beyond it an upgrade is answered 503. Each signs one certificate and is gone; few suffice,
+   * and who has no certificate yet may take no more from us. */
+  readonly maxEnrolments: number;
+  /** How long an enrolling host may stay connected, in milliseconds; then it is cut off. Enrolling takes well under a second. */
+  readonly enrolmentTimeoutMs: number;
+  /** What Retry-After says at these limits, in milliseconds, drawn evenly from half of it to one and a half of it. */
   readonly retryAfterMs: number;
   /** What goodbye says at shutdown, in milliseconds, drawn evenly up to it. Short: a restart takes about a second. */
   readonly goodbyeRetryMs: number;
@@ -54,6 +59,8 @@ const mebibyte = 1024 * 1024;
 export const defaultControllerSettings: ControllerSettings = {
   maxHandshakes: 512,
   maxGreetings: 256,
+  maxEnrolments: 64,
+  enrolmentTimeoutMs: 30_000,
   retryAfterMs: 4_000,
   goodbyeRetryMs: 2_000,
   startExpiryMs: minuteMs,

@@ -19,12 +19,15 @@ import { safePositions, type Services } from "../services.ts";
 
 export type AgentPeer = Peer<typeof controllerAgentMethods, typeof agentMethods>;
 
+const arrivalTimeoutMs = 10_000;
+
 export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
   /** Set right after construction: the handlers exist before their peer. */
   peer!: AgentPeer;
   readonly #services: Services;
   readonly #host: Host;
   #arrived: (() => void) | undefined;
+  #cancelArrival: (() => void) | undefined;
   #inventory: Inventory | undefined;
 
   /** @param arrived called once, when the host has told all that it holds */
@@ -35,12 +38,16 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
   }
 
   hello(params: HelloParams): HelloResult {
-    const { presence, clock } = this.#services;
+    const { presence, clock, log } = this.#services;
     const answer = greet(params, this.#host.name, clock.now());
     this.#inventory = new Inventory({ ...this.#services, safe: safePositions }, this.#host, this.peer);
+    // One that never tells what it holds MUST NOT keep others out.
+    this.#cancelArrival = clock.after(arrivalTimeoutMs, () => this.arrived());
     // After the answer: nobody may send to this host before it has heard who we are.
     setImmediate(() => {
-      if (this.peer.isOpen) presence.connected(this.#host.id, this.peer, params.facts);
+      if (!this.peer.isOpen) return;
+      presence.connected(this.#host.id, this.peer, params.facts);
+      log.info({ host: this.#host.name, software: params.software }, "agent connected");
     });
     return answer;
   }
@@ -65,8 +72,10 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
     if (job.waiting !== undefined) void dispatch.advance(fanOut, job);
   }
 
-  /** Gives the place among those who arrive back; also when the connection ends before that. */
+  /** Gives the place among those who arrive back. */
   arrived(): void {
+    this.#cancelArrival?.();
+    this.#cancelArrival = undefined;
     this.#arrived?.();
     this.#arrived = undefined;
   }

@@ -3,16 +3,12 @@ import type { controllerEnrolmentMethods, Handlers } from "@outpost/protocol";
 import { greet } from "../greeting.ts";
 import type { Services } from "../services.ts";
 
-export function enrolmentHandlers(
-  { enrolment, clock }: Services,
-  greeted: () => void,
-): Handlers<typeof controllerEnrolmentMethods> {
+export function enrolmentHandlers({
+  enrolment,
+  clock,
+}: Services): Handlers<typeof controllerEnrolmentMethods> {
   return {
-    hello(params) {
-      const answer = greet(params, "", clock.now());
-      greeted();
-      return answer;
-    },
+    hello: (params) => greet(params, "", clock.now()),
     enrol: (params) => enrolment.enrol(params),
   };
 }

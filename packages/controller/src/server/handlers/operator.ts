@@ -162,16 +162,15 @@ export function operatorHandlers(
     "fanout.acknowledge": guard<"fanout.acknowledge", Selected>("fanout.acknowledge", {
       select: ({ job, received }) => named({ job, hosts: Object.keys(received) as HostName[] }),
       run({ fanOut, jobs }, { received }) {
-        const moved = jobs.filter((job) => job.acknowledge(received[job.hostName] ?? {}));
-        for (const job of moved) fanOuts.note(fanOut, job, false);
+        const toForward = jobs.filter((job) => {
+          const isMoved = job.acknowledge(received[job.hostName] ?? {});
+          if (isMoved) fanOuts.note(fanOut, job, false);
+          // A job that ended without output has no offset to move, and yet its host waits for this word to forget it.
+          return isMoved || (job.isEnded && job.isHeld && job.unread === 0);
+        });
         // Unsynced: after a power cut the hosts still know what was received, and say so.
         fanOuts.flush("unsynced");
-        for (const job of jobs) {
-          // A job that ended without output has no offset to move, and yet its host waits for this word to forget it.
-          if (moved.includes(job) || (job.isEnded && job.isHeld && job.unread === 0)) {
-            forwardAcknowledgement(services, fanOut, job);
-          }
-        }
+        for (const job of toForward) forwardAcknowledgement(services, fanOut, job);
         return {};
       },
     }),
