@@ -93,7 +93,9 @@ export function operatorHandlers(
 
     "host.list": guard<"host.list", Host[]>("host.list", {
       select({ targets }) {
-        const hosts = evaluate(parse(targets ?? "*"), presence.hosts());
+        // All of no hosts is no mistake, as `*` would be.
+        const hosts =
+          targets === undefined ? [...presence.hosts()] : evaluate(parse(targets), presence.hosts());
         return { subject: hosts, hosts: hosts.map(({ name }) => name) };
       },
       run: (hosts) => ({ hosts: hosts.map((host) => presence.info(host)) }),
