@@ -6,7 +6,7 @@
  *        └───▶ failed     the operator says that the rest will never come
  */
 import { constants, mkdirSync, statSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ErrorCode, type JobId, OutpostError } from "@outpost/protocol";
 import { Wake } from "./wake.ts";
@@ -130,6 +130,13 @@ export class InputSpools {
 
   get(id: JobId): InputSpool | undefined {
     return this.#spools.get(id);
+  }
+
+  /** Removes the files that no open spool has: we died before we could. */
+  async sweep(): Promise<void> {
+    for (const name of await readdir(this.#root)) {
+      if (!this.#spools.has(name as JobId)) await rm(join(this.#root, name), { force: true });
+    }
   }
 
   async remove(id: JobId): Promise<void> {

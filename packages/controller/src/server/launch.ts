@@ -84,10 +84,12 @@ export class Launch {
 
   /** After a restart: takes up everything that is unfinished. Starts and stops go on as the hosts come back. */
   resume(): void {
-    for (const fanOut of this.#options.fanOuts.unfinished()) {
+    const { fanOuts, inputs, log } = this.#options;
+    for (const fanOut of fanOuts.unfinished()) {
       const { spec } = fanOut.record;
       this.#attend(fanOut, spec === undefined ? undefined : unpackSpec(spec));
     }
+    inputs.sweep().catch((error: unknown) => log.warn({ err: error }, "old inputs could not be removed"));
   }
 
   /** A host that cannot be reached is certain not to run it: its job has ended before it began. */
