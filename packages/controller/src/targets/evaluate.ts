@@ -9,7 +9,6 @@ export interface TargetHost {
   readonly labels: Labels;
 }
 
-/** `web9` before `web10`. */
 const byName = new Intl.Collator("en", { numeric: true });
 
 /**
@@ -47,8 +46,9 @@ function hasLabel(host: TargetHost, key: string, value: string): boolean {
   return Object.hasOwn(host.labels, key) && fits(value, host.labels[key]!);
 }
 
-function sorted<H extends TargetHost>(hosts: H[]): H[] {
-  return hosts.sort((left, right) => byName.compare(left.name, right.name));
+/** By name, `web9` before `web10`. */
+export function sorted<H extends TargetHost>(hosts: Iterable<H>): H[] {
+  return [...hosts].sort((left, right) => byName.compare(left.name, right.name));
 }
 
 function nothingFits(term: Term): OutpostError {

@@ -1,3 +1,3 @@
 /** Target expressions: which hosts a request is for. */
-export { evaluate, type TargetHost } from "./evaluate.ts";
+export { evaluate, sorted, type TargetHost } from "./evaluate.ts";
 export { parse } from "./terms.ts";

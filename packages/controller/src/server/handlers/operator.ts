@@ -17,7 +17,7 @@ import {
   type Peer,
   type Result,
 } from "@outpost/protocol";
-import { evaluate, parse } from "../../targets/index.ts";
+import { evaluate, parse, sorted } from "../../targets/index.ts";
 import type { OperatorRecord } from "../catalogue/operators.ts";
 import type { FanOut } from "../fan-out.ts";
 import { greet } from "../greeting.ts";
@@ -95,7 +95,7 @@ export function operatorHandlers(
       select({ targets }) {
         // All of no hosts is no mistake, as `*` would be.
         const hosts =
-          targets === undefined ? [...presence.hosts()] : evaluate(parse(targets), presence.hosts());
+          targets === undefined ? sorted(presence.hosts()) : evaluate(parse(targets), presence.hosts());
         return { subject: hosts, hosts: hosts.map(({ name }) => name) };
       },
       run: (hosts) => ({ hosts: hosts.map((host) => presence.info(host)) }),
