@@ -1,5 +1,5 @@
 /** Tells the controller which bytes the consumer has handled: at times while they come, and everything at the end. */
-import type { Clock, HostName, JobId, Positions } from "@outpost/protocol";
+import type { Clock, HostName, JobId, OutputName, Positions } from "@outpost/protocol";
 import type { Connection } from "./connection.ts";
 import type { HostReceive } from "./host-receive.ts";
 
@@ -11,6 +11,10 @@ export interface AcknowledgerOptions {
   readonly connection: Connection;
   readonly hosts: ReadonlyMap<HostName, HostReceive>;
   readonly clock: Clock;
+  /** How many of the bytes that were handled last the consumer holds and has not written: see `ReceiveOptions.unwritten`. */
+  readonly unwritten: (host: HostName, stream: OutputName) => number;
+  /** Ends what is sent in passing. `flush` has a signal of its own. */
+  readonly signal: AbortSignal;
 }
 
 export class Acknowledger {
@@ -30,38 +34,48 @@ export class Acknowledger {
     this.#cancelTimer ??= this.#options.clock.after(everyMs, () => {
       this.#cancelTimer = undefined;
       // A failure shows at the end; until then it only means that more may come twice after a crash.
-      this.flush().catch(() => {});
+      this.flush(this.#options.signal).catch(() => {});
     });
   }
 
   /** Resolves when the controller has recorded everything handled so far. @throws OutpostError as `Connection.request` */
-  flush(): Promise<void> {
+  flush(signal: AbortSignal): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     // One at a time, so that an older one never arrives after a newer one.
-    this.#sending = this.#sending.catch(() => {}).then(() => this.#send());
+    this.#sending = this.#sending.catch(() => {}).then(() => this.#send(signal));
     return this.#sending;
   }
 
-  async #send(): Promise<void> {
+  async #send(signal: AbortSignal): Promise<void> {
     const received: Record<HostName, Positions> = {};
     const sending = [...this.#touched];
     this.#touched.clear();
     for (const host of sending) {
-      const { stdout, stderr } = host.handled;
+      const positions = this.#written(host);
       const before = this.#sent.get(host.host);
       // Sent even without an offset: a host forgets a job without output when it hears that its end was seen.
-      if (before === undefined || stdout !== before.stdout || stderr !== before.stderr) {
-        received[host.host] = host.handled;
-      }
+      const isTold = positions.stdout === before?.stdout && positions.stderr === before?.stderr;
+      if (before === undefined || !isTold) received[host.host] = positions;
     }
     if (Object.keys(received).length === 0) return;
     try {
-      await this.#options.connection.request("fanout.acknowledge", { job: this.#options.job, received });
+      const { connection, job } = this.#options;
+      await connection.request("fanout.acknowledge", { job, received }, { signal });
       for (const [host, positions] of Object.entries(received)) this.#sent.set(host as HostName, positions);
     } catch (error) {
       for (const host of sending) this.#touched.add(host);
       throw error;
     }
+  }
+
+  /** Up to where the consumer has handled *and* written. */
+  #written({ host, handled }: HostReceive): Positions {
+    const { unwritten } = this.#options;
+    const { stdout, stderr } = handled;
+    return {
+      ...(stdout === undefined ? {} : { stdout: Math.max(0, stdout - unwritten(host, "stdout")) }),
+      ...(stderr === undefined ? {} : { stderr: Math.max(0, stderr - unwritten(host, "stderr")) }),
+    };
   }
 }

@@ -74,30 +74,31 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * A peer that is open now. The first connection is tried once: a person waits for it, and a wrong address does not
+   * A peer that is open now. Whoever waits for it keeps the process alive. The first connection is tried once: a person waits for it, and a wrong address does not
    * heal. A later one is tried until `reconnectForMs` has passed.
+   * @param signal ends this caller's waiting; others wait on
    * @throws OutpostError `controller_unreachable`, `denied`, `version_mismatch`, `cancelled`
    */
-  async peer(): Promise<ControllerPeer> {
+  async peer(signal?: AbortSignal): Promise<ControllerPeer> {
     if (this.#open?.peer.isOpen === true) return this.#open.peer;
     this.#dialing ??= this.#connect().finally(() => (this.#dialing = undefined));
-    return this.#dialing;
+    return waitFor(this.#dialing, signal);
   }
 
   /**
    * As `Peer.request`, and asks again on a new connection when the old one is cut. For requests that mean the same when
    * they are asked twice.
+   * @param params a function is called each time that the request is sent
    */
   async request<K extends RequestMethod<Methods>>(
     method: K,
-    params: Params<Methods, K>,
+    params: Params<Methods, K> | (() => Params<Methods, K>),
     options: RequestOptions<Methods, K> = {},
   ): Promise<Result<Methods, K>> {
     for (;;) {
-      const peer = await this.peer();
-      options.signal?.throwIfAborted();
+      const peer = await this.peer(options.signal);
       try {
-        return await peer.request(method, params, options);
+        return await peer.request(method, current(params), options);
       } catch (error) {
         const { code } = OutpostError.from(error);
         if (code !== ErrorCode.disconnected || this.#closing.signal.aborted) throw error;
@@ -176,4 +177,27 @@ export class Connection implements AsyncDisposable {
       else signal.addEventListener("abort", onAbort, { once: true });
     });
   }
+}
+
+/** Longer than any timer may be. */
+const longMs = 2 ** 31 - 1;
+
+/** As `promise`, as long as the signal allows. The process does not end meanwhile, as it would with nothing but a clock's
+ * timers before it. @throws OutpostError the promise's, or the signal's reason */
+async function waitFor<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(OutpostError.from(signal?.reason, ErrorCode.cancelled));
+  if (signal?.aborted === true) onAbort();
+  signal?.addEventListener("abort", onAbort);
+  const keepAlive = setInterval(() => {}, longMs);
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    clearInterval(keepAlive);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function current<P extends object>(params: P | (() => P)): P {
+  return typeof params === "function" ? params() : params;
 }

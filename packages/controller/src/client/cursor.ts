@@ -1,15 +1,18 @@
 /**
- * Where a receive stands in one stream of one host: three offsets that only move forward.
+ * Where a receive stands in one stream of one host: offsets that only move forward.
  *
- *     acknowledged ≤ handled ≤ arrived ≤ handled + window
+ *     acknowledged ≤ handled ≤ arrived
  *
- * `arrived` is where a new connection goes on, `handled` is what the consumer is done with, and credit follows it.
+ * `arrived` is where a new connection goes on, `handled` is what the consumer is done with. Between the two are bytes
+ * on their way to the consumer, and gaps, which take no room: credit is what of the window those bytes leave free.
  */
 import type { IncomingStream } from "@outpost/protocol";
 
 export class Cursor {
   #arrived: number;
   #handled: number;
+  /** How many bytes have arrived and are not handled. */
+  #waitingBytes = 0;
   readonly #windowBytes: number;
   #incoming: IncomingStream | undefined;
   #granted = 0;
@@ -35,34 +38,31 @@ export class Cursor {
     this.#grant();
   }
 
-  /** Bytes came up to `offset`. */
-  moveTo(offset: number): void {
-    this.#arrived = Math.max(this.#arrived, offset);
+  /** `count` bytes came. */
+  came(count: number): void {
+    this.#arrived += count;
+    this.#waitingBytes += count;
   }
 
-  /** The sender leaves out bytes: the consumer has none to handle. */
+  /** The sender leaves out the bytes up to `offset`. */
   skipTo(offset: number): void {
-    this.moveTo(offset);
+    this.#arrived = Math.max(this.#arrived, offset);
     this.#incoming?.skipTo(offset);
     this.#grant();
   }
 
-  /** The consumer is done with the bytes below `offset`. */
-  handledTo(offset: number): void {
+  /** The consumer is done with everything below `offset`, of which `count` bytes had come and not been handled yet. */
+  handledTo(offset: number, count: number): void {
     this.#handled = Math.max(this.#handled, offset);
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - count);
     this.#grant();
   }
 
   /** In steps of a quarter of the window: a credit for every chunk would be a message for every chunk. */
   #grant(): void {
-    const upTo = Math.max(this.#handled, this.#skippedTo()) + this.#windowBytes;
+    const upTo = this.#arrived + this.#windowBytes - this.#waitingBytes;
     if (upTo - this.#granted < this.#windowBytes / 4) return;
     this.#granted = upTo;
     this.#incoming?.grant(upTo);
-  }
-
-  /** A gap right behind what is handled takes no room. */
-  #skippedTo(): number {
-    return this.#incoming !== undefined && this.#handled >= this.#arrived ? this.#arrived : this.#handled;
   }
 }

@@ -23,8 +23,8 @@ export interface StartEvent {
   readonly type: "start";
   readonly job: JobId;
   readonly host: HostName;
-  /** Milliseconds since 1970, by the host's clock. */
-  readonly time: number;
+  /** Milliseconds since 1970, by the host's clock. Absent when output comes before word of the start. */
+  readonly time?: number;
 }
 
 /** Bytes that the job wrote. Those of one stream come in order, without holes but for what a `gap` announces. */

@@ -12,13 +12,14 @@ import type {
   StreamName,
 } from "@outpost/protocol";
 import { Cursor } from "./cursor.ts";
-import type { ExitEvent, JobEvent, OutEvent } from "./events.ts";
-import { Interleaving } from "./interleaving.ts";
+import type { ExitEvent, GapEvent, JobEvent, OutEvent } from "./events.ts";
+import { Interleaving, type TimedPiece } from "./interleaving.ts";
 
 export interface HostReceiveOptions {
   readonly job: JobId;
   readonly host: HostName;
   readonly windowBytes: number;
+  /** Puts times to the output. Each wanted stream MUST have begun (`begin`) before anything of it comes. */
   readonly timestamps: boolean;
   /** Called for each event, in order. */
   readonly emit: (event: JobEvent) => void;
@@ -28,7 +29,7 @@ export class HostReceive {
   readonly host: HostName;
   readonly #options: HostReceiveOptions;
   readonly #cursors = new Map<StreamName, Cursor>();
-  readonly #interleaving: Interleaving | undefined;
+  #interleaving: Interleaving | undefined;
   #started = false;
   #unreachableSince: number | undefined;
   #exit: ExitEvent | undefined;
@@ -36,7 +37,15 @@ export class HostReceive {
   constructor(options: HostReceiveOptions) {
     this.#options = options;
     this.host = options.host;
-    this.#interleaving = options.timestamps ? new Interleaving() : undefined;
+  }
+
+  /** Fixes where the streams begin, when that is known beforehand. */
+  begin(positions: Pick<Positions, OutputName>): void {
+    for (const name of ["stdout", "stderr"] as const) {
+      const offset = positions[name];
+      if (offset !== undefined) this.#cursor(name, offset);
+    }
+    if (this.#options.timestamps) this.#interleaving = new Interleaving(positions);
   }
 
   /** The last that was heard of it. */
@@ -62,9 +71,11 @@ export class HostReceive {
     };
   }
 
-  /** The consumer has handled this event. */
-  handledEvent(event: OutEvent): void {
-    this.#cursors.get(event.stream)?.handledTo(event.offset + event.bytes.byteLength);
+  /** The consumer has handled this event. A gap needs nothing more, but what is behind it cannot be acknowledged without it. */
+  handledEvent(event: OutEvent | GapEvent): void {
+    const cursor = this.#cursors.get(event.stream);
+    if (event.type === "gap") cursor?.handledTo(event.to, 0);
+    else cursor?.handledTo(event.offset + event.bytes.byteLength, event.bytes.byteLength);
   }
 
   /** The controller has opened a stream; what comes on it goes through `chunk`. */
@@ -73,11 +84,9 @@ export class HostReceive {
   }
 
   chunk(name: StreamName, offset: number, bytes: Uint8Array): void {
-    const cursor = this.#cursor(name, offset);
-    cursor.moveTo(offset + bytes.byteLength);
+    this.#cursor(name, offset).came(bytes.byteLength);
     if (name === "timeline") {
       this.#emitPieces(this.#interleaving?.timeline(bytes) ?? []);
-      cursor.handledTo(cursor.arrived);
     } else if (this.#interleaving === undefined) {
       this.#emitOut(name, offset, bytes);
     } else {
@@ -87,10 +96,9 @@ export class HostReceive {
 
   gap(name: StreamName, { from, to, reason }: Gap): void {
     this.#cursor(name, from).skipTo(to);
-    if (name === "timeline") return;
-    this.#emitPieces(this.#interleaving?.skip(name, to) ?? []);
-    const { job } = this.#options;
-    this.#options.emit({ type: "gap", job, host: this.host, stream: name, from, to, reason });
+    if (name === "timeline") this.#interleaving?.timelineGap();
+    else if (this.#interleaving === undefined) this.#emitGap(name, { from, to, reason });
+    else this.#emitPieces(this.#interleaving.skip(name, { from, to, reason }));
   }
 
   changed(info: JobInfo): void {
@@ -144,20 +152,39 @@ export class HostReceive {
   }
 
   #emitStart({ status }: JobInfo): void {
-    if (this.#started || status.startedAt === undefined) return;
+    if (status.startedAt !== undefined) this.#start(status.startedAt);
+  }
+
+  #start(time?: number): void {
+    if (this.#started) return;
     this.#started = true;
-    const { job } = this.#options;
-    this.#options.emit({ type: "start", job, host: this.host, time: status.startedAt });
+    const timed = time === undefined ? {} : { time };
+    this.#options.emit({ type: "start", job: this.#options.job, host: this.host, ...timed });
   }
 
   #emitOut(stream: OutputName, offset: number, bytes: Uint8Array, time?: number): void {
+    // What has written something was started, also when nobody has said so yet.
+    this.#start();
     const { job } = this.#options;
     const timed = time === undefined ? {} : { time };
     this.#options.emit({ type: "out", job, host: this.host, stream, offset, bytes, ...timed });
   }
 
-  #emitPieces(pieces: ReturnType<Interleaving["flush"]>): void {
-    for (const { stream, offset, bytes, time } of pieces) this.#emitOut(stream, offset, bytes, time);
+  #emitGap(stream: OutputName, { from, to, reason }: Gap): void {
+    this.#start();
+    this.#options.emit({ type: "gap", job: this.#options.job, host: this.host, stream, from, to, reason });
+  }
+
+  #emitPieces(pieces: readonly TimedPiece[]): void {
+    for (const piece of pieces) {
+      if ("gap" in piece) this.#emitGap(piece.stream, piece.gap);
+      else this.#emitOut(piece.stream, piece.offset, piece.bytes, piece.time);
+    }
+    // The timeline runs no further ahead of the output than its window.
+    const timeline = this.#cursors.get("timeline");
+    if (timeline === undefined) return;
+    const read = timeline.arrived - (this.#interleaving?.waitingTimelineBytes ?? 0);
+    timeline.handledTo(read, read - timeline.handled);
   }
 
   #exitEvent({ status, unreachableSince }: JobInfo): ExitEvent {

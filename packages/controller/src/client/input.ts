@@ -15,7 +15,11 @@ export type OpenedInput =
   /** More than fits in a request, or not there yet. */
   | { readonly kind: "stream"; readonly source: AsyncIterable<Uint8Array> };
 
-/** Reads ahead as far as input may travel inline, and decides by whether that was all. */
+/** How long a job waits for the end of a short input before it is started, in milliseconds. An input that comes slowly,
+ * as from `tail -f`, is streamed. */
+const inlineWaitMs = 100;
+
+/** Reads ahead as far as input may travel inline, for a moment, and decides by whether that was all. */
 export async function openInput(source: InputSource | undefined): Promise<OpenedInput> {
   if (source === undefined) return { kind: "none" };
   if (source instanceof Uint8Array) {
@@ -25,22 +29,41 @@ export async function openInput(source: InputSource | undefined): Promise<Opened
   }
   const iterator = source[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
-  let size = 0;
-  while (size <= limits.maxInlineInputBytes) {
-    const next = await iterator.next();
-    if (next.done === true) return { kind: "inline", bytes: Buffer.concat(head) };
-    head.push(next.value);
-    size += next.value.byteLength;
+  const timeIsUp = Promise.withResolvers<undefined>();
+  const timer = setTimeout(timeIsUp.resolve, inlineWaitMs, undefined);
+  try {
+    for (let size = 0; size <= limits.maxInlineInputBytes;) {
+      const reading = asked(iterator);
+      const next = await Promise.race([reading, timeIsUp.promise]);
+      if (next === undefined) return { kind: "stream", source: only(head, reading, iterator) };
+      if (next.done === true) return { kind: "inline", bytes: Buffer.concat(head) };
+      head.push(next.value);
+      size += next.value.byteLength;
+    }
+  } finally {
+    clearTimeout(timer);
   }
-  return { kind: "stream", source: only(head, iterator) };
+  return { kind: "stream", source: only(head, asked(iterator), iterator) };
 }
 
+/** The source's next bytes. Whoever wants them may come later than their failure. */
+function asked(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  const reading = iterator.next();
+  reading.catch(() => {});
+  return reading;
+}
+
+/** @param reading what was asked of `rest` already */
 async function* only(
   head: readonly Uint8Array[],
+  reading?: Promise<IteratorResult<Uint8Array>>,
   rest?: AsyncIterator<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
   yield* head;
-  if (rest !== undefined) yield* { [Symbol.asyncIterator]: () => rest };
+  const next = await reading;
+  if (rest === undefined || next === undefined || next.done === true) return;
+  yield next.value;
+  yield* { [Symbol.asyncIterator]: () => rest };
 }
 
 export class InputSender {
@@ -52,6 +75,8 @@ export class InputSender {
   #base = 0;
   #end = 0;
   #sourceEnded = false;
+  /** One read at a time, whatever connection it was begun on: what it brings is for the one that is there then. */
+  #reading: Promise<void> | undefined;
 
   constructor(connection: Connection, job: JobId, source: AsyncIterable<Uint8Array>) {
     this.#connection = connection;
@@ -73,7 +98,8 @@ export class InputSender {
       // The job has ended without reading all of its input; so does `yes | head -1`.
       if (OutpostError.from(error).code !== ErrorCode.conflict) throw error;
     } finally {
-      await this.#iterator.return?.();
+      // Not awaited: a source that waits for somebody's next line ends only with it.
+      this.#iterator.return?.().catch(() => {});
     }
   }
 
@@ -118,9 +144,14 @@ export class InputSender {
 
   async #pump(stream: OutgoingStream, from: number, signal: AbortSignal): Promise<void> {
     this.#stored(from);
-    for (const piece of this.#kept) await sendAll(stream, piece, signal);
     try {
-      while (!this.#sourceEnded) await this.#sendNext(stream, signal);
+      for (;;) {
+        // Room first: what is read from the source must be kept.
+        const room = await stream.ready(signal);
+        if (stream.offset < this.#end) stream.send(this.#piece(stream.offset, room));
+        else if (this.#sourceEnded) break;
+        else await (this.#reading ??= this.#read());
+      }
     } catch (error) {
       if (!signal.aborted) stream.end(OutpostError.from(error));
       throw error;
@@ -128,17 +159,32 @@ export class InputSender {
     stream.end();
   }
 
-  async #sendNext(stream: OutgoingStream, signal: AbortSignal): Promise<void> {
-    // Room first: what is read from the source must be kept.
-    await stream.ready(signal);
+  /** Keeps the source's next bytes. A source that failed stays failed: `#reading` is not taken away then. */
+  async #read(): Promise<void> {
     const next = await this.#iterator.next();
+    this.#reading = undefined;
     if (next.done === true) {
       this.#sourceEnded = true;
       return;
     }
     this.#kept.push(next.value);
     this.#end += next.value.byteLength;
-    await sendAll(stream, next.value, signal);
+  }
+
+  /** Kept bytes from `offset` on, at most `room` of them. */
+  #piece(offset: number, room: number): Uint8Array {
+    let at = this.#base;
+    if (offset >= at) {
+      for (const piece of this.#kept) {
+        const end = at + piece.byteLength;
+        if (offset < end) return piece.subarray(offset - at, offset - at + room);
+        at = end;
+      }
+    }
+    throw new OutpostError(
+      ErrorCode.internal,
+      `the controller asks for input from ${String(offset)}, and has said before that it has it`,
+    );
   }
 
   /** The controller has everything below `offset` on its disk. */
@@ -154,14 +200,5 @@ export class InputSender {
       this.#kept.shift();
       this.#base = end;
     }
-  }
-}
-
-async function sendAll(stream: OutgoingStream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < bytes.byteLength;) {
-    const room = await stream.ready(signal);
-    const piece = bytes.subarray(at, at + room);
-    stream.send(piece);
-    at += piece.byteLength;
   }
 }

@@ -1,38 +1,67 @@
 /**
  * Puts times to bytes: holds output back until the timeline says when it was written, and hands it out in the order in
- * which it was. One per host. It buffers no more than the streams' windows let arrive.
+ * which it was. One per host. It holds no more than the streams' windows let arrive.
  */
-import { decodeTimeline, type OutputName, type TimelineRecord, timelineRecordBytes } from "@outpost/protocol";
+import {
+  decodeTimeline,
+  type Gap,
+  type OutputName,
+  type Positions,
+  type TimelineRecord,
+  timelineRecordBytes,
+} from "@outpost/protocol";
 
-export interface TimedPiece {
-  readonly stream: OutputName;
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-  /** Milliseconds since 1970; absent where the timeline says nothing. */
-  readonly time?: number;
-}
+/** Something to hand out: bytes with their time, or a gap in its place among them. */
+export type TimedPiece =
+  | {
+      readonly stream: OutputName;
+      readonly offset: number;
+      readonly bytes: Uint8Array;
+      /** Milliseconds since 1970; absent where the timeline says nothing. */
+      readonly time?: number;
+    }
+  | { readonly stream: OutputName; readonly gap: Gap };
 
-interface Held {
-  offset: number;
-  bytes: Uint8Array;
+type Held = { readonly offset: number; readonly bytes: Uint8Array } | { readonly gap: Gap };
+
+/** One stream: what of it is held, and the offset up to which it was handed out. */
+class Lane {
+  readonly held: Held[] = [];
+  position: number;
+
+  constructor(position: number) {
+    this.position = position;
+  }
 }
 
 export class Interleaving {
-  readonly #held: Record<OutputName, Held[]> = { stdout: [], stderr: [] };
-  readonly #arrived: Record<OutputName, number> = { stdout: 0, stderr: 0 };
-  readonly #records: TimelineRecord[] = [];
+  readonly #lanes = new Map<OutputName, Lane>();
+  #records: TimelineRecord[] = [];
   #rest = new Uint8Array(0);
+
+  /** @param positions where each wanted stream begins. What the timeline says of other streams, and of bytes before
+   * these offsets, is passed over: those bytes do not come, and nothing may wait for them. */
+  constructor(positions: Pick<Positions, OutputName>) {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const position = positions[stream];
+      if (position !== undefined) this.#lanes.set(stream, new Lane(position));
+    }
+  }
+
+  /** How many bytes of the timeline have been taken in and wait for the output that they are about. */
+  get waitingTimelineBytes(): number {
+    return this.#records.length * timelineRecordBytes + this.#rest.byteLength;
+  }
 
   /** Takes bytes of a stream in. */
   output(stream: OutputName, offset: number, bytes: Uint8Array): TimedPiece[] {
-    this.#held[stream].push({ offset, bytes });
-    this.#arrived[stream] = offset + bytes.byteLength;
+    this.#lanes.get(stream)?.held.push({ offset, bytes });
     return this.#drain();
   }
 
-  /** A gap: bytes below `offset` will not come. */
-  skip(stream: OutputName, offset: number): TimedPiece[] {
-    this.#arrived[stream] = Math.max(this.#arrived[stream], offset);
+  /** Takes a gap in: it is handed out behind the bytes before it. */
+  skip(stream: OutputName, gap: Gap): TimedPiece[] {
+    this.#lanes.get(stream)?.held.push({ gap });
     return this.#drain();
   }
 
@@ -41,16 +70,20 @@ export class Interleaving {
     const all = Buffer.concat([this.#rest, bytes]);
     const whole = all.byteLength - (all.byteLength % timelineRecordBytes);
     this.#rest = all.subarray(whole);
-    this.#records.push(...decodeTimeline(all.subarray(0, whole)));
+    this.#records = this.#records.concat(decodeTimeline(all.subarray(0, whole)));
     return this.#drain();
+  }
+
+  /** Bytes of the timeline are gone: the record that had begun is, too. */
+  timelineGap(): void {
+    this.#rest = new Uint8Array(0);
   }
 
   /** No more timeline comes: what is left has no time. */
   flush(): TimedPiece[] {
     const pieces = this.#drain();
-    for (const stream of ["stdout", "stderr"] as const) {
-      for (const held of this.#held[stream]) pieces.push({ stream, ...held });
-      this.#held[stream] = [];
+    for (const [stream, lane] of this.#lanes) {
+      for (const held of lane.held.splice(0)) pieces.push({ stream, ...held });
     }
     return pieces;
   }
@@ -60,26 +93,32 @@ export class Interleaving {
     const pieces: TimedPiece[] = [];
     let done = 0;
     for (const record of this.#records) {
-      this.#take(record, pieces);
-      if (this.#arrived[record.stream] < record.upTo) break;
+      const lane = this.#lanes.get(record.stream);
+      if (lane !== undefined && !take(lane, record, pieces)) break;
       done++;
     }
-    this.#records.splice(0, done);
+    if (done > 0) this.#records = this.#records.slice(done);
     return pieces;
   }
+}
 
-  #take({ stream, upTo, timeUs }: TimelineRecord, pieces: TimedPiece[]): void {
-    const held = this.#held[stream];
-    for (let first = held[0]; first !== undefined && first.offset < upTo; first = held[0]) {
-      const length = Math.min(first.bytes.byteLength, upTo - first.offset);
-      pieces.push({
-        stream,
-        offset: first.offset,
-        bytes: first.bytes.subarray(0, length),
-        time: timeUs / 1000,
-      });
-      if (length === first.bytes.byteLength) held.shift();
-      else held[0] = { offset: first.offset + length, bytes: first.bytes.subarray(length) };
+/** Hands out the lane's bytes up to the record's end. Returns whether that was all of them. */
+function take(lane: Lane, { stream, upTo, timeUs }: TimelineRecord, pieces: TimedPiece[]): boolean {
+  while (lane.position < upTo) {
+    const first = lane.held[0];
+    if (first === undefined) return false;
+    if ("gap" in first) {
+      pieces.push({ stream, gap: first.gap });
+      lane.position = first.gap.to;
+      lane.held.shift();
+      continue;
     }
+    const { offset, bytes } = first;
+    const length = Math.min(bytes.byteLength, upTo - offset);
+    pieces.push({ stream, offset, bytes: bytes.subarray(0, length), time: timeUs / 1000 });
+    lane.position = offset + length;
+    if (length === bytes.byteLength) lane.held.shift();
+    else lane.held[0] = { offset: lane.position, bytes: bytes.subarray(length) };
   }
+  return true;
 }

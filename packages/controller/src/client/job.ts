@@ -63,17 +63,21 @@ export class Job {
    * Waits for the end of all its jobs, or with `any` of one.
    * @param options.timeoutMs how long at most, in milliseconds; default no limit
    * @returns `ended: false` when the time ran out first
+   * @throws OutpostError `timeout` when the time ran out and the controller could not be asked how things stand
    */
   async wait(
     options: { readonly any?: boolean; readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
   ): Promise<JobView & { readonly ended: boolean }> {
     const { any = false, timeoutMs, signal } = options;
-    const limit = timeoutMs === undefined ? {} : { timeoutMs };
-    return this.#connection.request(
-      "fanout.wait",
-      { job: this.id, any, ...limit },
-      signal === undefined ? {} : { signal },
-    );
+    const begunMs = performance.now();
+    const left = (): { timeoutMs?: number } =>
+      timeoutMs === undefined
+        ? {}
+        : { timeoutMs: Math.max(0, Math.ceil(timeoutMs - (performance.now() - begunMs))) };
+    const limits = [signal, answerLimit(timeoutMs)].filter((each) => each !== undefined);
+    return this.#connection.request("fanout.wait", () => ({ job: this.id, any, ...left() }), {
+      signal: AbortSignal.any(limits),
+    });
   }
 
   /**
@@ -99,4 +103,14 @@ export class Job {
     const { jobs } = await this.#connection.request("fanout.remove", { job: this.id, force });
     return jobs;
   }
+}
+
+/** How much longer than its limit a wait may take because the controller answers late, in milliseconds. */
+const lateMs = 1_000;
+/** Longer than any timer may be. */
+const longMs = 2 ** 31 - 1;
+
+function answerLimit(timeoutMs: number | undefined): AbortSignal | undefined {
+  if (timeoutMs === undefined || timeoutMs + lateMs > longMs) return undefined;
+  return AbortSignal.timeout(timeoutMs + lateMs);
 }

@@ -37,6 +37,9 @@ export interface ReceiveOptions {
   readonly fromStart?: boolean | undefined;
   /** True: `out` events carry the time when their bytes were written, and come in that order. Default false. */
   readonly timestamps?: boolean | undefined;
+  /** For consumers that take an event and hold a part of it back, as an unfinished line: how many bytes at the end of
+   * what they were given of a stream they have not written yet. Those are not acknowledged. Default none. */
+  readonly unwritten?: ((host: string, stream: OutputName) => number) | undefined;
   /** Ends the receive with `cancelled`. Nothing is lost: the next one goes on. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -55,6 +58,10 @@ type Event = EventOf<typeof controllerOperatorMethods, "fanout.receive">;
 const budgetBytes = 32 * 1024 * 1024;
 /** The largest window of one stream, in bytes; more makes no link faster. */
 const maxStreamWindowBytes = 8 * 1024 * 1024;
+
+/** How long the last acknowledgement of a receive that was left early may take, in milliseconds. Without it, some of
+ * what was handled comes again. */
+const partingMs = 2_000;
 
 function windowFor(streams: number): number {
   const share = Math.floor(budgetBytes / Math.max(1, streams));
@@ -110,7 +117,10 @@ class Receiving {
       this.#hosts.set(host, new HostReceive({ job, host, windowBytes: this.#windowBytes, timestamps, emit }));
     }
     this.plan = { type: "plan", job, ...(name === undefined ? {} : { name }), hosts };
-    this.#acknowledger = keep ? undefined : new Acknowledger({ job, connection, hosts: this.#hosts, clock });
+    const { unwritten = () => 0 } = options;
+    const { signal: stopped } = this.#stopping;
+    const acknowledging = { job, connection, hosts: this.#hosts, clock, unwritten, signal: stopped };
+    this.#acknowledger = keep ? undefined : new Acknowledger(acknowledging);
     const onAbort = (): void => this.#stopping.abort(signal?.reason);
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted === true) onAbort();
@@ -136,13 +146,13 @@ class Receiving {
     if (event.type !== "out" && event.type !== "gap" && event.type !== "exit") return;
     const host = this.#hosts.get(event.host);
     if (host === undefined) return;
-    if (event.type === "out") host.handledEvent(event);
+    if (event.type !== "exit") host.handledEvent(event);
     this.#acknowledger?.touch(host);
   }
 
   /** Everything handled is acknowledged. @throws OutpostError */
   async settled(): Promise<void> {
-    await this.#acknowledger?.flush();
+    await this.#acknowledger?.flush(this.#stopping.signal);
   }
 
   summary(): JobEvent {
@@ -154,7 +164,7 @@ class Receiving {
   async stop(): Promise<void> {
     this.#stopping.abort(new OutpostError(ErrorCode.cancelled, "the receive was ended"));
     await this.#running;
-    await this.#acknowledger?.flush().catch(() => {});
+    await this.#acknowledger?.flush(AbortSignal.timeout(partingMs)).catch(() => {});
   }
 
   #push(event: JobEvent): void {
@@ -165,6 +175,7 @@ class Receiving {
   async #run(): Promise<void> {
     const forget = this.#target.connection.onState((state) => this.#pushConnectionState(state));
     try {
+      if (this.#options.timestamps === true) await this.#begin();
       while (!(await this.#attempt())) {
         // Cut: again, from where we are.
       }
@@ -176,10 +187,24 @@ class Receiving {
     }
   }
 
+  /** The timeline says when every byte was written, received ones included. To know which of them come, the offsets
+   * where this receive begins must be known beforehand. */
+  async #begin(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { job, connection } = this.#target;
+    const { jobs } = await connection.request("fanout.show", { job }, { signal });
+    const wanted = this.#streams.filter((name) => name !== "timeline");
+    for (const { host, status } of jobs) {
+      const offset = (name: OutputName): number =>
+        this.#options.fromStart === true ? 0 : status.output[name].received;
+      this.#hosts.get(host)?.begin(Object.fromEntries(wanted.map((name) => [name, offset(name)])));
+    }
+  }
+
   /** One connection's worth. Returns false when it was cut. */
   async #attempt(): Promise<boolean> {
     const { signal } = this.#stopping;
-    const peer = await this.#target.connection.peer();
+    const peer = await this.#target.connection.peer(signal);
     signal.throwIfAborted();
     const params = this.#params();
     try {
