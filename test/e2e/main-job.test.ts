@@ -2,6 +2,8 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { JobId } from "@outpost/protocol";
+import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Playground, type RunOptions, type RunResult } from "../kit/playground.ts";
 import { eventually } from "../kit/wait.ts";
@@ -37,7 +39,7 @@ async function startJob(...args: string[]): Promise<string> {
 
 function jobDirectories(host: string): Promise<string[]> {
   return readdir(join(playground.agentDirectory(host), "jobs")).then((names) =>
-    names.filter((name) => !name.startsWith(".")),
+    names.filter((name) => v.is(JobId, name)),
   );
 }
 
@@ -361,8 +363,8 @@ describe("usage", () => {
     ["controller", "init"],
     ["controller", "start"],
     ["completion"],
-  ])("%s %s has help with an example", async (...command) => {
-    const { stdout, exitCode } = await outpost(...command.filter((word) => word !== undefined), "--help");
+  ])("%j has help with an example", async (...command) => {
+    const { stdout, exitCode } = await outpost(...command, "--help");
     expect(exitCode).toBe(0);
     expect(stdout.toString()).toMatch(/Examples?:/);
   });
