@@ -53,6 +53,8 @@ export class Acknowledger {
     this.#touched.clear();
     for (const host of sending) {
       const positions = this.#written(host);
+      // What is held back is told when it is written, at the latest by the last flush.
+      if (this.#holdsBack(host)) this.#touched.add(host);
       const before = this.#sent.get(host.host);
       // Sent even without an offset: a host forgets a job without output when it hears that its end was seen.
       const isTold = positions.stdout === before?.stdout && positions.stderr === before?.stderr;
@@ -67,6 +69,11 @@ export class Acknowledger {
       for (const host of sending) this.#touched.add(host);
       throw error;
     }
+  }
+
+  #holdsBack({ host }: HostReceive): boolean {
+    const { unwritten } = this.#options;
+    return unwritten(host, "stdout") > 0 || unwritten(host, "stderr") > 0;
   }
 
   /** Up to where the consumer has handled *and* written. */

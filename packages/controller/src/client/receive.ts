@@ -38,7 +38,7 @@ export interface ReceiveOptions {
   /** True: `out` events carry the time when their bytes were written, and come in that order. Default false. */
   readonly timestamps?: boolean | undefined;
   /** For consumers that take an event and hold a part of it back, as an unfinished line: how many bytes at the end of
-   * what they were given of a stream they have not written yet. Those are not acknowledged. Default none. */
+   * what they were given of a stream they have not written yet. Those are not acknowledged. `Infinity`: all of it. Default none. */
   readonly unwritten?: ((host: string, stream: OutputName) => number) | undefined;
   /** Ends the receive with `cancelled`. Nothing is lost: the next one goes on. */
   readonly signal?: AbortSignal | undefined;

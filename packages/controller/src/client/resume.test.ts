@@ -155,7 +155,7 @@ test("the process lives on while it waits for the controller", () => {
   expect(stdout, stderr).toBe("answered after 3 dials\n");
 });
 
-test("what the consumer holds back is not acknowledged", async () => {
+test("what the consumer holds back is acknowledged when it is written, and not before", async () => {
   const controller = new AbsentController((peer) => ({
     "fanout.receive": (params, { emit }) => {
       const stream = peer().openStream();
@@ -168,9 +168,15 @@ test("what the consumer holds back is not acknowledged", async () => {
     },
   }));
   await using client = controller.client();
-  for await (const event of (await client.job(job)).receive({ follow: true, unwritten: () => 10 }))
-    void event;
-  expect(controller.acknowledged).toEqual([{ stdout: 990 }]);
+  let held = 0;
+  const events = (await client.job(job)).receive({ follow: true, unwritten: () => held });
+  for await (const event of events) {
+    if (event.type === "out") held = 10;
+    if (event.type !== "summary") continue;
+    expect(controller.acknowledged).toEqual([{ stdout: 990 }]);
+    held = 0;
+  }
+  expect(controller.acknowledged).toEqual([{ stdout: 990 }, { stdout: 1000 }]);
 });
 
 test("what is missing is acknowledged with what is there, however much it is", async () => {

@@ -17,6 +17,7 @@ export class JsonRenderer implements Renderer {
   #name: string | undefined;
   #summary: SummaryEvent | undefined;
   #finished = false;
+  #isWritten = false;
 
   async event(event: JobEvent): Promise<void> {
     switch (event.type) {
@@ -40,6 +41,8 @@ export class JsonRenderer implements Renderer {
       }
       case "summary":
         this.#summary = event;
+        // Here already: what is written when the receive ends is acknowledged by its last word.
+        await this.finish();
         break;
       case "start":
       case "notice":
@@ -47,6 +50,11 @@ export class JsonRenderer implements Renderer {
       default:
         event satisfies never;
     }
+  }
+
+  /** Everything, until the document is written. */
+  unwritten(): number {
+    return this.#isWritten ? 0 : Number.POSITIVE_INFINITY;
   }
 
   async finish(): Promise<void> {
@@ -57,6 +65,7 @@ export class JsonRenderer implements Renderer {
     const name = this.#name === undefined ? {} : { name: this.#name };
     const document = { job: this.#job, ...name, hosts, ...summary };
     await stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    this.#isWritten = true;
   }
 }
 

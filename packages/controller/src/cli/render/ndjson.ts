@@ -10,4 +10,8 @@ export class NdjsonRenderer implements Renderer {
   }
 
   async finish(): Promise<void> {}
+
+  unwritten(): number {
+    return 0;
+  }
 }

@@ -1,5 +1,5 @@
 /** Where the events of a receive go. */
-import type { JobEvent } from "../../client/index.ts";
+import type { JobEvent, OutEvent } from "../../client/index.ts";
 import type { OutputFormat } from "../command.ts";
 
 export interface Renderer {
@@ -7,6 +7,9 @@ export interface Renderer {
   event(event: JobEvent): Promise<void>;
   /** Writes what it still holds, at the end or after an interruption. */
   finish(): Promise<void>;
+  /** How many bytes at the end of what it was given of a stream it holds and has not written. They must not be
+   * acknowledged: whoever kills this process would lose them. */
+  unwritten(host: string, stream: OutEvent["stream"]): number;
 }
 
 export interface RendererOptions {

@@ -57,6 +57,10 @@ export class TextRenderer implements Renderer {
     for (const key of this.#prefixers.keys()) await this.#flushKey(key);
   }
 
+  unwritten(host: string, stream: OutEvent["stream"]): number {
+    return this.#prefixers.get(`${stream} ${host}`)?.heldBytes ?? 0;
+  }
+
   #out({ host, stream, bytes, time }: OutEvent): Promise<void> {
     if (!this.#several && !this.#timestamps) return sinks[stream].write(bytes);
     return sinks[stream].write(this.#prefixer(host, stream).push(bytes, this.#prefix(host, time)));
