@@ -94,9 +94,13 @@ function checkMissingDashes(
   });
   const extra = tokens.filter(({ kind }) => kind === "positional")[command.positionals.length];
   if (extra === undefined) return;
+  const isTypo = tokens.some(
+    (token) =>
+      token.kind === "option" && token.index < extra.index && !Object.hasOwn(command.options, token.name),
+  );
+  if (isTypo) return;
   const head = ["outpost", command.name, ...before.slice(0, extra.index).map(quote)].join(" ");
   const tail = before.slice(extra.index);
-  // A word that was meant for -c, --script or the like is no sign of a missing --.
   const isLine = tail.length === 1 && /\s/.test(tail[0]!);
   const meant = isLine ? `${head} -c ${quote(tail[0]!)}` : `${head} -- ${tail.map(quote).join(" ")}`;
   const what = isLine ? "shell text comes behind -c" : "the command to run comes behind --";

@@ -4,6 +4,7 @@
  *     running ──Ctrl-C──▶ stopping ──Ctrl-C──▶ left alone
  *        └────────────────────┴───────────────▶ ended
  */
+import { setImmediate } from "node:timers/promises";
 import { type Client, ExitCode, type Job, type JobEvent, type StartOptions } from "../client/index.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { rendererFor, type Renderer, type RendererOptions } from "./render/renderer.ts";
@@ -45,7 +46,8 @@ class ForegroundRun {
       if (!this.#leaving.signal.aborted) throw error;
       return await this.#left(job);
     } finally {
-      process.stdin.destroy();
+      // Somebody may still be typing; and only then: to look at `process.stdin` is to open it.
+      if (job.input !== undefined) process.stdin.destroy();
     }
   }
 
@@ -66,7 +68,9 @@ class ForegroundRun {
 
   async #receive(job: Job): Promise<number> {
     let exitCode: number = ExitCode.succeeded;
-    for await (const event of job.receive({ follow: true, signal: this.#leaving.signal })) {
+    const renderer = this.#renderer;
+    const unwritten = renderer.unwritten.bind(renderer);
+    for await (const event of job.receive({ follow: true, unwritten, signal: this.#leaving.signal })) {
       await this.#renderer.event(event);
       if (event.type === "summary") exitCode = event.exitCode;
       this.#note(event);
@@ -98,16 +102,18 @@ class ForegroundRun {
   async #left(job: Job): Promise<number> {
     await this.#renderer.finish();
     const { id } = job;
-    await say(
-      `left while not ended on ${namesText([...this.#unfinished])}; take it up again with: outpost job receive ${id} --follow`,
-    );
+    const hosts = namesText([...this.#unfinished]);
+    await say(`left, not ended on ${hosts}; take it up again with: outpost job receive ${id} --follow`);
     return ExitCode.interrupted;
   }
 
   async #inputProblem(job: Job): Promise<void> {
     if (job.input === undefined || this.#unfinished.size > 0) return;
-    // It has settled, or will never matter: every job has ended.
-    await Promise.race([job.input.catch((error: unknown) => say(inputText(error))), Promise.resolve()]);
+    // It has failed by now, or never will: every job has ended.
+    let problem: string | undefined;
+    job.input.catch((error: unknown) => (problem = inputText(error)));
+    await setImmediate();
+    if (problem !== undefined) await say(problem);
   }
 }
 

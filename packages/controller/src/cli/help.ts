@@ -3,7 +3,12 @@ import yargs, { type Argv } from "yargs";
 import type { Command, Option } from "./command.ts";
 import { terminalColumns } from "./render/terminal.ts";
 
-const maxWidth = 110;
+/** No wider than this, in columns: long lines are hard to read. */
+const maxColumns = 110;
+
+function helpColumns(): number {
+  return Math.min(maxColumns, terminalColumns() ?? 100);
+}
 
 /** yargs as it would read this command. */
 export function commandLine(command: Command, args: readonly string[]): Argv {
@@ -20,8 +25,9 @@ export function commandLine(command: Command, args: readonly string[]): Argv {
     );
 }
 
-export function commandHelp(command: Command): Promise<string> {
-  const argv = withOptions(base([], `outpost ${command.name}`), command).usage(
+/** @param columns how wide it may be */
+export function commandHelp(command: Command, columns = helpColumns()): Promise<string> {
+  const argv = withOptions(base([], `outpost ${command.name}`).wrap(columns), command).usage(
     [...command.usage.map((line) => `outpost ${line}`), "", command.description].join("\n"),
   );
   const epilogue = [positionalsText(command), command.epilogue].filter((text) => text !== undefined);
@@ -51,7 +57,7 @@ function base(args: readonly string[], scriptName: string): Argv {
     .version(false)
     .help()
     .alias("help", "h")
-    .wrap(Math.min(maxWidth, terminalColumns() ?? 100))
+    .wrap(helpColumns())
     .exitProcess(false);
 }
 

@@ -1,11 +1,5 @@
 /** Receives a job's output, and says what it means when there is none. */
-import {
-  ExitCode,
-  type Job,
-  type JobEvent,
-  type ReceiveOptions,
-  type SummaryEvent,
-} from "../client/index.ts";
+import { ExitCode, type Job, type ReceiveOptions, type SummaryEvent } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { rendererFor } from "./render/renderer.ts";
@@ -29,12 +23,16 @@ export async function receiveJob(job: Job, options: ReceiveCommandOptions): Prom
   const renderer = await rendererFor({ format, timestamps });
   const ending = new AbortController();
   using _interrupts = onInterrupt((count) => (count === 1 ? ending.abort() : dieOfInterrupt()));
-  let bytes = 0;
+  let isEmpty = true;
   let summary: SummaryEvent | undefined;
   try {
-    for await (const event of job.receive({ ...receiveOptions(options), signal: ending.signal })) {
-      bytes += sizeOf(event);
-      if (event.type === "summary") summary = event;
+    const unwritten = renderer.unwritten.bind(renderer);
+    for await (const event of job.receive({ ...receiveOptions(options), unwritten, signal: ending.signal })) {
+      isEmpty &&= event.type !== "out" && event.type !== "gap";
+      if (event.type === "summary") {
+        summary = event;
+        if (format === "text") await explain(job, options, isEmpty, event);
+      }
       await renderer.event(event);
     }
   } catch (error) {
@@ -44,7 +42,6 @@ export async function receiveJob(job: Job, options: ReceiveCommandOptions): Prom
     return ExitCode.interrupted;
   }
   await renderer.finish();
-  if (format === "text") await explain(job, options, bytes, summary);
   if (options.remove) await remove(job, summary);
   return summary?.exitCode ?? ExitCode.unknown;
 }
@@ -61,31 +58,25 @@ function receiveOptions(options: ReceiveCommandOptions): ReceiveOptions {
   };
 }
 
-function sizeOf(event: JobEvent): number {
-  return event.type === "out" ? event.bytes.byteLength : 0;
-}
-
+/** What is not to be seen from the output. */
 async function explain(
   job: Job,
-  { keep, follow }: ReceiveCommandOptions,
-  bytes: number,
-  summary: SummaryEvent | undefined,
+  options: ReceiveCommandOptions,
+  isEmpty: boolean,
+  { running }: SummaryEvent,
 ): Promise<void> {
-  const running = summary?.running ?? [];
-  if (running.length > 0 && !follow) {
-    const nothing = bytes === 0 ? "nothing new; " : "";
-    await say(
-      `${nothing}${namesText(running)} still running; take it up again with: outpost job receive ${job.id} --follow`,
-    );
-  } else if (bytes === 0) {
-    const since = keep ? "" : " since the last receive";
-    await say(`nothing new${since}`);
+  const nothing = options["from-start"] ? "no output yet" : "nothing new since the last receive";
+  if (running.length > 0 && !options.follow) {
+    const again = `take it up again with: outpost job receive ${job.id} --follow`;
+    await say(`${isEmpty ? `${nothing}; ` : ""}${namesText(running)} still running; ${again}`);
+  } else if (isEmpty) {
+    await say(nothing);
   }
 }
 
 async function remove(job: Job, summary: SummaryEvent | undefined): Promise<void> {
   if (summary === undefined || summary.running.length > 0) {
-    await say(`not removed: it has not ended`);
+    await say("not removed: it has not ended");
     return;
   }
   await job.remove();

@@ -11,7 +11,6 @@ const maxRetryMs = 32;
 export class Sink {
   readonly #fd: number;
   #endsLine = true;
-  #pending = 0;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(fd: number) {
@@ -23,20 +22,13 @@ export class Sink {
     return this.#endsLine;
   }
 
-  /** True while a write waits for the reader: a process that exits now would wait with it. */
-  get isPending(): boolean {
-    return this.#pending > 0;
-  }
-
   /** Resolves when the kernel has all of it. @throws the system's error; see `isBrokenPipe` */
   write(data: Uint8Array | string): Promise<void> {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     if (bytes.byteLength === 0) return this.#tail;
     this.#endsLine = bytes[bytes.byteLength - 1] === newline;
-    this.#pending++;
-    const written = this.#tail.then(() => this.#writeAll(bytes)).finally(() => this.#pending--);
-    this.#tail = written;
-    return written;
+    this.#tail = this.#tail.then(() => this.#writeAll(bytes));
+    return this.#tail;
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {

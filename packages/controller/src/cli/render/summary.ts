@@ -28,9 +28,11 @@ function byText(exits: readonly ExitEvent[]): [text: string, hosts: string[]][] 
   return [...groups];
 }
 
+/** In the order of a list of hosts: `web9` before `web10`. */
 export function namesText(hosts: readonly string[]): string {
-  if (hosts.length <= maxNames) return hosts.join(", ");
-  return `${hosts.slice(0, maxNames).join(", ")} and ${String(hosts.length - maxNames)} more`;
+  const sorted = hosts.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  if (sorted.length <= maxNames) return sorted.join(", ");
+  return `${sorted.slice(0, maxNames).join(", ")} and ${String(hosts.length - maxNames)} more`;
 }
 
 /** `5 hosts: 3 succeeded, 1 failed, 1 unreachable`. */
