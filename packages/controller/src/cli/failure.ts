@@ -24,20 +24,26 @@ function fromReason(reason: unknown): OutpostError {
 }
 
 /** What to do, where the message does not say it already. */
-function nextStep({ code, data, message }: OutpostError): string {
+function nextStep(error: OutpostError): string {
+  const step = nextStepText(error);
+  if (step === undefined) return "";
+  return /[.?!]$/.test(error.message) ? ` ${step[0]!.toUpperCase()}${step.slice(1)}` : `; ${step}`;
+}
+
+function nextStepText({ code, data, message }: OutpostError): string | undefined {
   if (code === ErrorCode.notFound && "directory" in data && message.includes("context")) {
     return (
-      "; `outpost controller init` makes one on the controller's machine. From elsewhere, copy it to " +
+      "`outpost controller init` makes one on the controller's machine. From elsewhere, copy it to " +
       "~/.config/outpost, or say where it is with OUTPOST_CONTEXT_DIR"
     );
   }
   switch (code) {
     case ErrorCode.controllerUnreachable:
-      return "; does it run? Start it with: outpost controller start";
+      return "start it with: outpost controller start";
     case ErrorCode.disconnected:
-      return "; jobs go on: see outpost job list";
+      return "jobs go on: see outpost job list";
     default:
-      return "";
+      return undefined;
   }
 }
 

@@ -95,6 +95,7 @@ class ForegroundRun {
       await say(`${namesText(waiting)}: unreachable; stopped when connected again`);
       if ([...this.#unfinished].every((host) => waiting.includes(host))) this.#leaving.abort();
     } catch (error) {
+      if (this.#leaving.signal.aborted) return;
       await say(`could not stop it: ${error instanceof Error ? error.message : String(error)}`);
     }
   }

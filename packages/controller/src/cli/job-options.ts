@@ -22,7 +22,10 @@ export const jobOptions = {
   }),
   stdin: flag("Give our standard input to the command, the same to every host"),
   env: list("An environment variable of the job, KEY=VALUE", { argument: "KEY=VALUE", parse: parseVariable }),
-  cwd: value("The working directory on the hosts; default: the home of the job's user", { argument: "DIR" }),
+  cwd: value("The working directory on the hosts; default: the home of the job's user", {
+    argument: "DIR",
+    parse: parseRemoteDirectory,
+  }),
   timeout: value("How long it may run, e.g. 30s, 5m, 2h; default: no limit", {
     argument: "DURATION",
     parse: parseDuration,
@@ -34,6 +37,12 @@ function parseVariable(text: string): readonly [name: string, value: string] {
   const at = text.indexOf("=");
   if (at < 1) throw new Error("is not KEY=VALUE");
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Relative to what? Our own directory means nothing on a host. */
+function parseRemoteDirectory(text: string): string {
+  if (!text.startsWith("/")) throw new Error("is not an absolute path");
+  return text;
 }
 
 type JobGiven = Given<typeof jobOptions>;

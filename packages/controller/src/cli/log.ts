@@ -19,7 +19,7 @@ function plainLines(target: DestinationStream): DestinationStream {
 const silent = new Set(["level", "time", "msg", "err"]);
 
 /** `12:34:56 warn  not connected: … job=abc`. A line that is not a record stays as it is. */
-export function plainLine(line: string): string {
+function plainLine(line: string): string {
   let record: Record<string, unknown>;
   try {
     record = JSON.parse(line) as Record<string, unknown>;

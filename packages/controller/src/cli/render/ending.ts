@@ -1,10 +1,10 @@
 /** How jobs ended, in words. */
 import type { ExitEvent } from "../../client/index.ts";
 
-type Ending = Pick<ExitEvent, "state" | "ended" | "exit" | "reason" | "unreachableSince">;
+type Ending = Pick<ExitEvent, "host" | "state" | "ended" | "exit" | "reason" | "unreachableSince">;
 
 /** `completed`, `exit code 7`, `ended by SIGKILL`, `timed out`, `cannot start: …`, `unreachable since …`, `running`. */
-export function endingText({ state, ended, exit, reason, unreachableSince }: Ending): string {
+export function endingText({ host, state, ended, exit, reason, unreachableSince }: Ending): string {
   if (!ended) {
     return unreachableSince === undefined ? state : `unreachable since ${clockText(unreachableSince)}`;
   }
@@ -17,7 +17,8 @@ export function endingText({ state, ended, exit, reason, unreachableSince }: End
     case "start_failed":
       return `cannot start: ${reason.message}`;
     case "host_unreachable":
-      return `unreachable: ${reason.message}`;
+      // Who it is stands before it.
+      return `unreachable: ${reason.message.replace(`${host} `, "")}`;
     case "expired":
       return `not started: ${reason.message}`;
     case "refused":
@@ -37,7 +38,7 @@ export function endingText({ state, ended, exit, reason, unreachableSince }: End
 }
 
 /** `exit code 7`, `ended by SIGKILL`. */
-export function exitText(exit: NonNullable<Ending["exit"]>): string {
+function exitText(exit: NonNullable<Ending["exit"]>): string {
   return "signal" in exit ? `ended by ${exit.signal}` : `exit code ${String(exit.code)}`;
 }
 

@@ -34,21 +34,23 @@ export function jobsTable(jobs: readonly JobInfo[], now: number = Date.now()): s
         bytesText(output.stdout.written),
         bytesText(output.stderr.written),
         bytesText(status.removed === true ? 0 : unread),
-        noteText({ status, unreachableSince, waiting }),
+        noteText({ host, status, unreachableSince, waiting }),
       ];
     }),
   });
 }
 
 function noteText({
+  host,
   status,
   unreachableSince,
   waiting,
-}: Pick<JobInfo, "status" | "unreachableSince" | "waiting">): string {
+}: Pick<JobInfo, "host" | "status" | "unreachableSince" | "waiting">): string {
   const { state, exit, reason } = status;
   const ended = state !== "pending" && state !== "running";
   const away = unreachableSince === undefined ? {} : { unreachableSince };
   const ending = endingText({
+    host,
     state,
     ended,
     ...(exit === undefined ? {} : { exit }),

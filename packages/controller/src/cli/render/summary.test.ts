@@ -37,6 +37,20 @@ describe("summary", () => {
     ]);
   });
 
+  test("what differs from host to host is left out for several", () => {
+    const away = (host: string): ExitEvent => {
+      const message = `${host} has no connection to the controller (last seen never); nothing ran there`;
+      return exit(host, { state: "failed", reason: { code: "host_unreachable", message } });
+    };
+    expect(summaryLines([away("web1")], true)).toEqual([
+      "web1: unreachable: has no connection to the controller (last seen never); nothing ran there",
+    ]);
+    expect(summaryLines([away("web1"), away("web2")], true)).toEqual([
+      "web1, web2: unreachable; nothing ran there",
+      "2 hosts: 2 unreachable",
+    ]);
+  });
+
   test("many names are cut", () => {
     const exits = Array.from({ length: 12 }, (_, index) => failed(`web${String(index + 1)}`, 1));
     expect(summaryLines(exits, true)[0]).toBe(

@@ -12,20 +12,33 @@ const maxNames = 10;
 export function summaryLines(exits: readonly ExitEvent[], quietSuccess: boolean): string[] {
   const bad = exits.filter(({ ended, state }) => ended && state !== "completed");
   const away = exits.filter(({ ended, unreachableSince }) => !ended && unreachableSince !== undefined);
-  const lines = byText([...bad, ...away]).map(([text, hosts]) => `${namesText(hosts)}: ${text}`);
+  const lines = byText([...bad, ...away]).map(groupText);
   if (exits.length > 1 && (lines.length > 0 || !quietSuccess)) lines.push(countsText(exits));
   return lines;
 }
 
-function byText(exits: readonly ExitEvent[]): [text: string, hosts: string[]][] {
-  const groups = new Map<string, string[]>();
+function byText(exits: readonly ExitEvent[]): (readonly [ExitEvent, ...ExitEvent[]])[] {
+  const groups = new Map<string, [ExitEvent, ...ExitEvent[]]>();
   for (const exit of exits) {
-    const text = endingText(exit);
-    const hosts = groups.get(text);
-    if (hosts === undefined) groups.set(text, [exit.host]);
-    else hosts.push(exit.host);
+    const text = shortText(exit);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, [exit]);
+    else group.push(exit);
   }
-  return [...groups];
+  return [...groups.values()];
+}
+
+function groupText(group: readonly [ExitEvent, ...ExitEvent[]]): string {
+  const [first] = group;
+  const text = group.length === 1 ? endingText(first) : shortText(first);
+  return `${namesText(group.map(({ host }) => host))}: ${text}`;
+}
+
+/** Without what differs from host to host: a hundred hosts behind one broken switch are one line. */
+function shortText(exit: ExitEvent): string {
+  if (exit.reason?.code === "host_unreachable") return "unreachable; nothing ran there";
+  if (!exit.ended && exit.unreachableSince !== undefined) return "unreachable";
+  return endingText(exit);
 }
 
 /** In the order of a list of hosts: `web9` before `web10`. */
