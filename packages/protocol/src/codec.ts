@@ -4,7 +4,7 @@
  */
 import { Packr, Unpackr } from "msgpackr";
 import { ErrorCode, OutpostError } from "./errors.ts";
-import { FrameType, type Frame } from "./frame.ts";
+import { type ChunkFrame, FrameType, type Frame } from "./frame.ts";
 import { asFrame } from "./guards.ts";
 import { maxMessageBytes } from "./limits.ts";
 import { scan } from "./scan.ts";
@@ -41,14 +41,19 @@ function wireValue(value: unknown): unknown {
   return result;
 }
 
+function wireChunk([type, stream, offset, bytes, size]: ChunkFrame): unknown {
+  const value: unknown[] = [type, stream, wireNumber(offset), bytes];
+  if (size !== undefined) value.push(size);
+  return value;
+}
+
 /**
  * Writes a frame. The result is the caller's to keep.
  * @throws OutpostError `limit_exceeded` when it would be larger than `maxMessageBytes`
  */
 export function encode(frame: Frame): Uint8Array {
   // Chunks are most of the bytes: they are flat, so they skip the walk.
-  const value =
-    frame[0] === FrameType.chunk ? [frame[0], frame[1], wireNumber(frame[2]), frame[3]] : wireValue(frame);
+  const value = frame[0] === FrameType.chunk ? wireChunk(frame) : wireValue(frame);
   const bytes = packr.pack(value);
   if (bytes.byteLength > maxMessageBytes) {
     throw new OutpostError(

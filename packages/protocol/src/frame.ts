@@ -5,6 +5,7 @@
  *     response      [1, id, error | nil, result]
  *     notification  [2, method, params]
  *     chunk         [3, stream, offset, bytes]      data of a stream, at its byte offset
+ *                   [3, stream, offset, bytes, size]   the same, packed: `bytes` unpack to `size` bytes (packing.ts)
  *     credit        [4, stream, upTo]               the receiver may be sent bytes below upTo
  *     end           [5, stream, error | nil]        nil for a normal end
  *     cancel        [6, id]                         stop working on request id
@@ -33,7 +34,13 @@ export type ResponseFrame = readonly [
   result: unknown,
 ];
 export type NotificationFrame = readonly [typeof FrameType.notification, method: string, params: unknown];
-export type ChunkFrame = readonly [typeof FrameType.chunk, stream: number, offset: number, bytes: Uint8Array];
+export type ChunkFrame = readonly [
+  typeof FrameType.chunk,
+  stream: number,
+  offset: number,
+  bytes: Uint8Array,
+  size?: number,
+];
 export type CreditFrame = readonly [typeof FrameType.credit, stream: number, upTo: number];
 export type EndFrame = readonly [typeof FrameType.end, stream: number, error: WireError | null];
 export type CancelFrame = readonly [typeof FrameType.cancel, id: number];

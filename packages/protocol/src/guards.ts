@@ -25,7 +25,7 @@ const lengths = new Map<unknown, number>([
 
 /** Longer arrays are tolerated: a later minor version may append elements. */
 function hasShape(frame: readonly unknown[]): boolean {
-  const [type, second, third, fourth] = frame;
+  const [type, second, third, fourth, fifth] = frame;
   const length = lengths.get(type);
   if (length === undefined || frame.length < length) return false;
   switch (type as Frame[0]) {
@@ -40,7 +40,8 @@ function hasShape(frame: readonly unknown[]): boolean {
         isCount(second) &&
         isCount(third) &&
         fourth instanceof Uint8Array &&
-        fourth.byteLength <= maxChunkBytes
+        fourth.byteLength <= maxChunkBytes &&
+        (fifth === undefined || (isCount(fifth) && fifth <= maxChunkBytes))
       );
     case FrameType.credit:
       return isCount(second) && isCount(third);

@@ -20,7 +20,8 @@ export {
   type PeerOptions,
   type RequestOptions,
 } from "./peer.ts";
+export { Packer, unpack } from "./packing.ts";
 export type { MessageSocket, SocketEvents } from "./socket.ts";
-export { IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
+export { type IncomingStart, IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
 export { decodeTimeline, encodeTimeline, timelineRecordBytes, type TimelineRecord } from "./timeline.ts";
 export { commonVersion, supportedVersions, type VersionRange } from "./version.ts";

@@ -24,7 +24,13 @@ import { Heartbeat } from "./heartbeat.ts";
 import { helloTimeoutMs, maxOpenRequests, maxOpenStreams } from "./limits.ts";
 import type { EventOf, MethodMap, NotificationMethod, Params, RequestMethod, Result } from "./methods.ts";
 import type { MessageSocket } from "./socket.ts";
-import { IncomingStream, OutgoingStream, type StreamLink, type StreamReceiver } from "./stream.ts";
+import {
+  type IncomingStart,
+  IncomingStream,
+  OutgoingStream,
+  type StreamLink,
+  type StreamReceiver,
+} from "./stream.ts";
 import { WriteGate } from "./write-gate.ts";
 
 /** What a handler knows of the request that it answers. */
@@ -135,7 +141,12 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     });
     this.#gate = new WriteGate(() => socket.bufferedBytes);
     this.#link = {
-      sendChunk: (stream, offset, bytes) => this.#send([FrameType.chunk, stream, offset, bytes]),
+      sendChunk: (stream, offset, bytes, size) =>
+        this.#send(
+          size === undefined
+            ? [FrameType.chunk, stream, offset, bytes]
+            : [FrameType.chunk, stream, offset, bytes, size],
+        ),
       sendCredit: (stream, upTo) => this.#send([FrameType.credit, stream, upTo]),
       sendEnd: (stream, error) => {
         this.#outgoing.delete(stream);
@@ -217,11 +228,7 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
    * got the announcement: the first chunk may be the next frame.
    * @param start the announced first offset, and the window that the sender may assume, in bytes
    */
-  acceptStream(
-    number: number,
-    start: { offset: number; window: number },
-    receiver: StreamReceiver,
-  ): IncomingStream {
+  acceptStream(number: number, start: IncomingStart, receiver: StreamReceiver): IncomingStream {
     const stream = new IncomingStream(number, this.#link, start, receiver);
     if (this.#closeReason !== undefined) {
       stream.finished(this.#closeReason);
@@ -359,7 +366,7 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
         break;
       case FrameType.chunk:
         // A stream that we do not know was cancelled by us a moment ago.
-        this.#incoming.get(frame[1])?.arrived(frame[2], frame[3]);
+        this.#incoming.get(frame[1])?.arrived(frame[2], frame[3], frame[4]);
         break;
       case FrameType.credit:
         this.#outgoing.get(frame[1])?.credited(frame[2]);

@@ -15,7 +15,8 @@ import { maxChunkBytes } from "./limits.ts";
 
 /** What a stream needs of its connection. */
 export interface StreamLink {
-  sendChunk(stream: number, offset: number, bytes: Uint8Array): void;
+  /** @param size how many bytes of the stream a packed chunk holds; absent when it is not packed */
+  sendChunk(stream: number, offset: number, bytes: Uint8Array, size?: number): void;
   sendCredit(stream: number, upTo: number): void;
   sendEnd(stream: number, error: OutpostError | undefined): void;
   /** Resolves when the socket has room for a chunk; rejects when the connection closes or the signal aborts. */
@@ -24,7 +25,8 @@ export interface StreamLink {
 
 /** Receives what happens to an `IncomingStream`. Called synchronously, in order, `end` exactly once and last. */
 export interface StreamReceiver {
-  chunk(offset: number, bytes: Uint8Array): void;
+  /** @param size how many bytes `bytes` unpack to; absent when they are not packed, as always unless the reader accepts that */
+  chunk(offset: number, bytes: Uint8Array, size?: number): void;
   end(error: OutpostError | undefined): void;
 }
 
@@ -102,6 +104,20 @@ export class OutgoingStream {
     }
   }
 
+  /**
+   * Sends one chunk that was packed already. The receiver MUST have asked for that.
+   * @param size how many bytes of the stream it holds; at most `maxChunkBytes`
+   * @throws OutpostError `internal` when they exceed the credit
+   */
+  sendPacked(packed: Uint8Array, size: number): void {
+    this.#throwIfEnded();
+    if (size > this.sendable) {
+      throw new OutpostError(ErrorCode.internal, `stream ${String(this.number)}: sending beyond the credit`);
+    }
+    this.#link.sendChunk(this.number, this.#offset, packed, size);
+    this.#offset += size;
+  }
+
   /** Leaves out the bytes up to `offset`. The gap MUST have been announced before. */
   skipTo(offset: number): void {
     this.#offset = Math.max(this.#offset, offset);
@@ -155,25 +171,32 @@ export class OutgoingStream {
   }
 }
 
+/** How a stream begins, as its sender announced it and its receiver asked for it. */
+export interface IncomingStart {
+  /** The offset of the first byte. */
+  readonly offset: number;
+  /** How many bytes beyond it the sender may send at once. */
+  readonly window: number;
+  /** The receiver asked for packed chunks. Default false: one that comes all the same is a `protocol_error`. */
+  readonly packed?: boolean;
+}
+
 export class IncomingStream {
   readonly number: number;
   readonly #link: StreamLink;
   readonly #receiver: StreamReceiver;
+  readonly #acceptsPacked: boolean;
   #offset: number;
   #credit: number;
   #state: "open" | "ended" | "ignored" = "open";
 
-  constructor(
-    number: number,
-    link: StreamLink,
-    start: { offset: number; window: number },
-    receiver: StreamReceiver,
-  ) {
+  constructor(number: number, link: StreamLink, start: IncomingStart, receiver: StreamReceiver) {
     this.number = number;
     this.#link = link;
     this.#offset = start.offset;
     this.#credit = start.offset + start.window;
     this.#receiver = receiver;
+    this.#acceptsPacked = start.packed === true;
   }
 
   /** The offset of the next byte to come. */
@@ -202,7 +225,7 @@ export class IncomingStream {
   }
 
   /** For the `Peer`. @throws OutpostError `protocol_error` at the wrong offset or beyond the credit */
-  arrived(offset: number, bytes: Uint8Array): void {
+  arrived(offset: number, bytes: Uint8Array, size?: number): void {
     if (this.#state === "ignored") return;
     if (this.#state === "ended")
       throw new OutpostError(ErrorCode.protocolError, "a chunk came after the end of its stream");
@@ -212,14 +235,21 @@ export class IncomingStream {
         `stream ${String(this.number)}: a chunk at offset ${String(offset)}, where ${String(this.#offset)} was due`,
       );
     }
-    if (offset + bytes.byteLength > this.#credit) {
+    if (size !== undefined && !this.#acceptsPacked) {
+      throw new OutpostError(
+        ErrorCode.protocolError,
+        `stream ${String(this.number)}: a packed chunk, which was not asked for`,
+      );
+    }
+    const end = offset + (size ?? bytes.byteLength);
+    if (end > this.#credit) {
       throw new OutpostError(
         ErrorCode.protocolError,
         `stream ${String(this.number)}: sent beyond the credit`,
       );
     }
-    this.#offset += bytes.byteLength;
-    this.#receiver.chunk(offset, bytes);
+    this.#offset = end;
+    this.#receiver.chunk(offset, bytes, size);
   }
 
   /** For the `Peer`: the other side's end, or the connection's. */

@@ -16,6 +16,7 @@ import {
   limits,
   type OutgoingStream,
   OutpostError,
+  Packer,
   type StreamName,
   type Tail,
 } from "@outpost/protocol";
@@ -44,6 +45,7 @@ interface Lane {
   at: number;
   file: number | undefined;
   stream: OutgoingStream | undefined;
+  readonly packer: Packer;
   /** Waiting for credit. */
   waiting: boolean;
 }
@@ -71,7 +73,14 @@ export class OutputReader {
     this.#timeline = new TimelineReader(directory.file("timeline"));
     this.#lanes = names
       .filter((name) => params.from[name] !== undefined)
-      .map((name) => ({ name, at: params.from[name]!, file: undefined, stream: undefined, waiting: false }));
+      .map((name) => ({
+        name,
+        at: params.from[name]!,
+        file: undefined,
+        stream: undefined,
+        packer: new Packer(params.packed === true),
+        waiting: false,
+      }));
   }
 
   /** @throws OutpostError `cancelled`, `disconnected`; every opened stream has then ended with it */
@@ -224,7 +233,9 @@ export class OutputReader {
           ? readSync(file, block, 0, bytes, lane.at)
           : (await readAt(file, block, 0, bytes, lane.at)).bytesRead;
       // Sending copies, so the block is free again.
-      if (got > 0 && lane.stream?.ended === false) lane.stream.send(block.subarray(0, got));
+      if (got > 0 && lane.stream?.ended === false) {
+        lane.packer.send(lane.stream, block.subarray(0, got));
+      }
       return got;
     });
     lane.at += length;

@@ -17,7 +17,7 @@ import {
 import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { Client } from "./client.ts";
+import { Client, type StartOptions } from "./client.ts";
 import { Connection } from "./connection.ts";
 import type { JobEvent } from "./events.ts";
 
@@ -236,7 +236,7 @@ describe("receive", () => {
 });
 
 describe("input", () => {
-  const start = { targets: "web1", command: { kind: "exec", argv: ["cat"] } } as const;
+  const start: StartOptions = { targets: "web1", command: { kind: "exec", argv: ["cat"] } };
 
   test("streams what is too long for the request, and goes on after cuts where the controller is", async () => {
     const controller = new ScriptedController();

@@ -17,6 +17,7 @@ import {
   type OutputName,
   type StreamName,
   systemClock,
+  unpack,
 } from "@outpost/protocol";
 import { Acknowledger } from "./acknowledger.ts";
 import type { Connection, ControllerPeer } from "./connection.ts";
@@ -240,6 +241,7 @@ class Receiving {
       from,
       ...(fromStart === true ? { fromStart } : {}),
       follow,
+      packed: true,
       window: isFirst ? this.#windowBytes : limits.minWindowBytes,
     };
   }
@@ -256,9 +258,10 @@ class Receiving {
         const { stream, name: streamName, offset } = event.params;
         const incoming = peer.acceptStream(
           stream,
-          { offset, window },
+          { offset, window, packed: true },
           {
-            chunk: (at, bytes) => host.chunk(streamName, at, bytes),
+            chunk: (at, bytes, size) =>
+              host.chunk(streamName, at, size === undefined ? bytes : unpack(bytes, size)),
             // The host's `done` says how it ended, or the request's failure.
             end: () => {},
           },

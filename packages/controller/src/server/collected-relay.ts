@@ -4,6 +4,7 @@ import {
   limits,
   type OutgoingStream,
   type OutputName,
+  Packer,
   type StreamName,
 } from "@outpost/protocol";
 import type { Bus } from "./bus.ts";
@@ -21,6 +22,8 @@ export interface CollectedRelayOptions {
   /** Where to begin, for each stream that is wanted. */
   readonly from: ReadonlyMap<StreamName, number>;
   readonly follow: boolean;
+  /** The operator takes packed chunks. */
+  readonly packed: boolean;
   readonly sink: OperatorSink;
   readonly signal: AbortSignal;
 }
@@ -52,9 +55,10 @@ export class CollectedRelay {
   }
 
   async #pump(name: StreamName, start: number): Promise<void> {
-    const { follow, sink, signal } = this.#options;
+    const { follow, packed, sink, signal } = this.#options;
     let position = start;
     let out: OutgoingStream | undefined;
+    const packer = new Packer(packed);
     for (;;) {
       signal.throwIfAborted();
       const gap = this.#stored.gapAt(name, position);
@@ -69,7 +73,7 @@ export class CollectedRelay {
         out ??= sink.open(name, position);
         const room = Math.min(await out.ready(signal), end - position, limits.maxChunkBytes);
         const bytes = await this.#stored.read(name, position, room);
-        out.send(bytes);
+        packer.send(out, bytes);
         position += bytes.byteLength;
       } else if (this.#isComplete || !follow) {
         break;

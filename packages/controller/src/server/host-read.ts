@@ -26,8 +26,9 @@ export interface ReadTarget {
   readonly allowance: number;
   /** The host sends from here on. The target grants further credit as its allowance grows. */
   opened(source: { grant(upTo: number): void }): void;
-  /** The next bytes. Returns false when nobody wants them any more. */
-  chunk(bytes: Uint8Array): boolean;
+  /** The next bytes, packed when `size` says to how many they unpack; that only comes when it was asked for. Returns
+   * false when nobody wants them any more. */
+  chunk(bytes: Uint8Array, size?: number): boolean;
   /** The host will not send bytes up to `gap.to`. */
   gap(gap: Gap): void;
 }
@@ -42,14 +43,14 @@ export async function readJob(
   link: HostLink,
   job: JobId,
   targets: ReadTargets,
-  options: { readonly follow: boolean; readonly signal: AbortSignal },
+  options: { readonly follow: boolean; readonly packed?: boolean | undefined; readonly signal: AbortSignal },
 ): Promise<JobReadResult> {
-  const { follow, signal } = options;
-  const attempt = new ReadAttempt(link, targets);
+  const { follow, packed = false, signal } = options;
+  const attempt = new ReadAttempt(link, targets, packed);
   try {
     return await link.request(
       "job.read",
-      { job, from: attempt.from, follow, window: attempt.window },
+      { job, from: attempt.from, follow, window: attempt.window, ...(packed ? { packed } : {}) },
       { signal, onEvent: (event) => attempt.event(event) },
     );
   } finally {
@@ -63,10 +64,12 @@ class ReadAttempt {
   readonly window: number;
   readonly #link: HostLink;
   readonly #targets: ReadTargets;
+  readonly #packed: boolean;
   readonly #streams = new Map<StreamName, IncomingStream>();
 
-  constructor(link: HostLink, targets: ReadTargets) {
+  constructor(link: HostLink, targets: ReadTargets, packed: boolean) {
     this.#link = link;
+    this.#packed = packed;
     this.#targets = targets;
     const from: Positions = {};
     let window: number = limits.maxWindowBytes;
@@ -106,10 +109,10 @@ class ReadAttempt {
     }
     const stream = this.#link.acceptStream(
       number,
-      { offset, window: this.window },
+      { offset, window: this.window, packed: this.#packed },
       {
-        chunk: (_offset, bytes) => {
-          if (!target.chunk(bytes)) stream.ignore();
+        chunk: (_offset, bytes, size) => {
+          if (!target.chunk(bytes, size)) stream.ignore();
         },
         // The answer to the request says how the read ended.
         end: () => {},

@@ -134,7 +134,7 @@ export class Receive {
   }
 
   #relay(job: Job, cap: number): HostPart["relay"] {
-    const { follow, window } = this.#params;
+    const { follow, window, packed = false } = this.#params;
     const options = {
       ...this.#services,
       fanOut: this.#fanOut,
@@ -143,6 +143,7 @@ export class Receive {
       follow,
       window,
       cap,
+      packed,
       sink: this.#sink(job),
       signal: this.#ended.signal,
     };

@@ -52,6 +52,8 @@ export interface RelayOptions {
   readonly window: number;
   /** The most that may be on its way from the host on each stream, in bytes, whatever the operator grants. */
   readonly cap: number;
+  /** The operator takes packed chunks; they pass as they are. */
+  readonly packed: boolean;
   readonly sink: OperatorSink;
   readonly signal: AbortSignal;
 }
@@ -100,8 +102,8 @@ export class Relay {
 
   /** Returns the tail, or `undefined` when there is more to read. */
   async #read(link: HostLink): Promise<Tail | undefined> {
-    const { job, fanOut, fanOuts, follow, signal } = this.#options;
-    const result = await readJob(link, job.id, this.#streams, { follow, signal });
+    const { job, fanOut, fanOuts, follow, packed, signal } = this.#options;
+    const result = await readJob(link, job.id, this.#streams, { follow, packed, signal });
     fanOuts.note(fanOut, job, job.report(result.status, link));
     const tail = sliceTail(result.tail ?? {}, this.#streams);
     if (tail === undefined) {
@@ -235,11 +237,12 @@ class RelayedStream implements ReadTarget {
     }
   }
 
-  chunk(bytes: Uint8Array): boolean {
+  chunk(bytes: Uint8Array, size?: number): boolean {
     // The operator's connection is gone; the receive ends in a moment.
     if (this.#out === undefined || this.#out.ended) return false;
-    this.#out.send(bytes);
-    this.position += bytes.byteLength;
+    if (size === undefined) this.#out.send(bytes);
+    else this.#out.sendPacked(bytes, size);
+    this.position += size ?? bytes.byteLength;
     // Only where the operator has granted more than we let the host send; else its next credit does it.
     this.#grant(this.#cap / 2);
     return true;

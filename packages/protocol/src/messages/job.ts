@@ -168,6 +168,8 @@ export const JobReadParams = v.object({
   /** How many bytes may be sent on each stream beyond its start before the first credit. May be 0: a relay that reads
    * again after a cut has only what its own reader still has as credit, and nowhere to put more. */
   window: v.pipe(Offset, v.maxValue(limits.maxWindowBytes)),
+  /** True: chunks may come packed (Zstandard). Default false. */
+  packed: v.optional(v.boolean()),
 });
 export type JobReadParams = v.InferOutput<typeof JobReadParams>;
 
@@ -296,6 +298,8 @@ export const FanOutReceiveParams = v.object({
   fromStart: v.optional(v.boolean()),
   follow: v.boolean(),
   window: v.pipe(Offset, v.minValue(limits.minWindowBytes), v.maxValue(limits.maxWindowBytes)),
+  /** True: chunks may come packed (Zstandard). Default false. */
+  packed: v.optional(v.boolean()),
 });
 export type FanOutReceiveParams = v.InferOutput<typeof FanOutReceiveParams>;
 /** Comes after the last host's exit (`follow`), or after everything that was there. */
