@@ -39,7 +39,7 @@ export function bytesPerSecond({ argv, env = process.env }: Command, expected: n
   });
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }

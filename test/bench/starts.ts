@@ -31,7 +31,7 @@ export async function startsPerSecond(playground: Playground, count: number): Pr
     }
   };
   await perSecond(100, one);
-  return perSecond(count, one);
+  return await perSecond(count, one);
 }
 
 export function spawnsPerSecond(count: number): Promise<number> {

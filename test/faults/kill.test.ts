@@ -46,10 +46,8 @@ function pause(ms: number): Promise<void> {
 }
 
 async function startNoise(seed: string): Promise<string> {
-  const result = await playground.outpost([
-    ...["job", "start", "web1", "--output", "json", "--"],
-    ...[process.execPath, noiseProgram, seed, String(jobBytes), String(bytesPerSecond)],
-  ]);
+  const command = [process.execPath, noiseProgram, seed, String(jobBytes), String(bytesPerSecond)];
+  const result = await playground.outpost(["job", "start", "web1", "--output", "json", "--", ...command]);
   return (JSON.parse(result.stdout.toString()) as { job: string }).job;
 }
 

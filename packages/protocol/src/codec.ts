@@ -2,12 +2,17 @@
  * Frames to bytes and back: plain MessagePack, without msgpackr's records and extensions, so that any language's
  * library can read it. The only importer of msgpackr; `codec.test.ts` pins its output byte by byte.
  */
-import { Packr, Unpackr } from "msgpackr";
+import type * as msgpackr from "msgpackr";
+import * as portable from "msgpackr/pack";
 import { ErrorCode, OutpostError } from "./errors.ts";
 import { type ChunkFrame, FrameType, type Frame } from "./frame.ts";
 import { asFrame } from "./guards.ts";
 import { maxMessageBytes } from "./limits.ts";
 import { scan } from "./scan.ts";
+
+// The part of msgpackr in plain JavaScript: the whole package also loads Node's streams and looks for a native addon,
+// 7 ms of every start. Its own types for it cannot be resolved.
+const { Packr, Unpackr } = portable as unknown as typeof msgpackr;
 
 const options = {
   useRecords: false,

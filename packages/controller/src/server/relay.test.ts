@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as fc from "fast-check";
+import type { HostName } from "@outpost/protocol";
 import { describe, expect, test } from "vitest";
 import { Bench, startParams, until } from "./testing/bench.ts";
 import { Receiver } from "./testing/receiver.ts";
@@ -190,7 +191,7 @@ describe("acknowledging", () => {
       job: id,
       streams: [...both],
       follow: true,
-      from: { web1: { stdout: 8 } },
+      from: { ["web1" as HostName]: { stdout: 8 } },
     });
     await given.finished;
     expect(given.text("web1")).toBe("89");
