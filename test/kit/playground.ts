@@ -186,14 +186,17 @@ export class Playground implements AsyncDisposable {
   }
 
   /** Waits until the controller says that these hosts (default all) are connected. */
-  async connected(hosts: readonly string[] = [...this.agents.keys()]): Promise<void> {
-    await using client = await this.client();
+  async connected(hosts: readonly string[] = [...this.agents.keys()], withinMs = 15_000): Promise<void> {
+    await using client = await eventually(() => this.client(), { what: "the controller's answer" });
     await eventually(
       async () => {
         const infos = await client.hosts();
-        return hosts.every((host) => infos.some(({ name, state }) => name === host && state === "connected"));
+        const connected = new Set<string>(
+          infos.filter(({ state }) => state === "connected").map(({ name }) => name),
+        );
+        return hosts.every((host) => connected.has(host));
       },
-      { what: `${hosts.join(", ")} connected` },
+      { withinMs, what: `${hosts.join(", ")} connected` },
     );
   }
 

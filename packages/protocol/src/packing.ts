@@ -18,7 +18,7 @@ const leastSaving = 0.1;
 const mostSkipped = 64;
 
 /** Node collects the result in buffers of this size, 16 KiB by default: one that holds it saves joining, and garbage. */
-const packedBufferBytes = 64 * 1024;
+const packedBufferBytes = 32 * 1024;
 const unpackedSlackBytes = 64;
 
 const options = {
