@@ -1,7 +1,7 @@
 /**
  * A job that is started and followed to its end.
  *
- *     running ──Ctrl-C──▶ stopping ──Ctrl-C──▶ left alone
+ *     running ──Ctrl-C──▶ stopping ──Ctrl-C──▶ left to end by itself
  *        └────────────────────┴───────────────▶ ended
  */
 import { setImmediate } from "node:timers/promises";
@@ -29,6 +29,8 @@ class ForegroundRun {
   readonly #unfinished = new Set<string>();
   #job: Job | undefined;
   #interrupts = 0;
+  /** The controller has answered: it has told the hosts, or tells them when they are connected again. */
+  #stopArrived = false;
 
   constructor(renderer: Renderer) {
     this.#renderer = renderer;
@@ -90,6 +92,7 @@ class ForegroundRun {
     );
     try {
       const jobs = await job.stop();
+      this.#stopArrived = true;
       const waiting = jobs.filter((each) => each.waiting === "stop").map(({ host }) => host as string);
       if (waiting.length === 0) return;
       await say(`${namesText(waiting)}: unreachable; stopped when connected again`);
@@ -102,9 +105,7 @@ class ForegroundRun {
 
   async #left(job: Job): Promise<number> {
     await this.#renderer.finish();
-    const { id } = job;
-    const hosts = namesText([...this.#unfinished]);
-    await say(`left, not ended on ${hosts}; take it up again with: outpost job receive ${id} --follow`);
+    await say(leftText(job.id, namesText([...this.#unfinished]), this.#stopArrived));
     return ExitCode.interrupted;
   }
 
@@ -120,4 +121,12 @@ class ForegroundRun {
 
 function inputText(error: unknown): string {
   return `standard input: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** What becomes of a job that is left while it is being stopped. */
+function leftText(job: string, hosts: string, stopArrived: boolean): string {
+  const fate = stopArrived
+    ? "it was told to stop, and what resists that is killed after its grace period"
+    : `whether the stop arrived is not known: see outpost job show ${job}, and outpost job stop ${job}`;
+  return `left before it ended on ${hosts}; ${fate}. Take its output up again with: outpost job receive ${job} --follow`;
 }

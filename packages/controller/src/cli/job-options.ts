@@ -96,6 +96,19 @@ async function readScript(file: string, name: string): Promise<Uint8Array> {
     return await readFile(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(`--script: ${file} cannot be read (${String(code)})`, name);
+    throw new UsageError(`--script: ${file} ${unreadableText(code)}`, name);
+  }
+}
+
+function unreadableText(code: string | undefined): string {
+  switch (code) {
+    case "ENOENT":
+      return "is not there";
+    case "EISDIR":
+      return "is a directory";
+    case "EACCES":
+      return "may not be read by you";
+    default:
+      return `cannot be read (${String(code)})`;
   }
 }

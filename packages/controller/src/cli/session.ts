@@ -5,5 +5,10 @@ import type { Client } from "../client/index.ts";
 export async function withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
   const { connect } = await import("../client/index.ts");
   await using client = await connect();
-  return await use(client);
+  try {
+    return await use(client);
+  } catch (error) {
+    const { withNearestNames } = await import("./nearest-names.ts");
+    throw await withNearestNames(error, client);
+  }
 }

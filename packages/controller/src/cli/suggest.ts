@@ -1,14 +1,23 @@
 /** What a mistyped word may have meant. */
 
+const maxEdits = 2;
+
 /** The nearest candidate within two edits (a swap of neighbours is one), or `undefined`. */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
-  let best: { readonly candidate: string; readonly edits: number } | undefined;
-  for (const candidate of candidates) {
-    const edits = editsBetween(word, candidate);
-    if (edits <= 2 && edits < candidate.length && (best === undefined || edits < best.edits))
-      best = { candidate, edits };
-  }
-  return best?.candidate;
+  return nearest(word, candidates, 1)[0];
+}
+
+/** The candidates with the fewest edits, two at most; `limit` of them. */
+export function nearest(word: string, candidates: readonly string[], limit: number): readonly string[] {
+  const found = candidates
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= maxEdits)
+    .map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
+    .filter(({ candidate, edits }) => edits <= maxEdits && edits < candidate.length);
+  const fewest = Math.min(...found.map(({ edits }) => edits));
+  return found
+    .filter(({ edits }) => edits === fewest)
+    .slice(0, limit)
+    .map(({ candidate }) => candidate);
 }
 
 /** Optimal string alignment distance (Damerau 1964, restricted). */

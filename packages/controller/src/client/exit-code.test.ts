@@ -27,7 +27,7 @@ test.each<[Partial<ExitEvent>, ReturnType<typeof outcomeOf>, number]>([
   [{ ...reason("start_failed") }, "failed", 252],
   [{ ...reason("host_unreachable") }, "unreachable", 254],
   [{ ...reason("expired") }, "unreachable", 254],
-  [{ ...reason("refused") }, "failed", 253],
+  [{ ...reason("refused") }, "failed", 252],
   [{ ...reason("output_limit"), exit: { code: 0 } }, "failed", 252],
   [{ state: "stopped", exit: { signal: "SIGTERM" }, ...reason("stopped") }, "stopped", 143],
   [{ state: "lost", ...reason("host_rebooted") }, "lost", 250],

@@ -86,8 +86,7 @@ export function exitCodeOf(event: ExitEvent): number {
 }
 
 /** The program's own, where it has one; a failure without one is not 0. */
-function ownExitCode({ exit, reason }: Pick<JobStatus, "exit" | "reason">): number {
-  if (reason?.code === "refused") return ExitCode.denied;
+function ownExitCode({ exit }: Pick<JobStatus, "exit">): number {
   if (exit === undefined) return ExitCode.failed;
   if ("signal" in exit) return signalBase + (signalNumbers[exit.signal] ?? 0);
   return exit.code === 0 ? ExitCode.failed : exit.code;

@@ -15,7 +15,8 @@ export const invoke = defineCommand({
   description:
     "Run a command on hosts, and show what it prints: byte for byte from one host, with the host before each line from " +
     "several (lines longer than 64 KiB are broken). Behind -- comes an argument vector that is run as it is, without a " +
-    "shell.\n\nCtrl-C stops the command on the hosts; a second Ctrl-C leaves without waiting for that. A job whose " +
+    "shell.\n\nCtrl-C stops the command on the hosts; a second Ctrl-C leaves without waiting for that: what " +
+    "resists is killed after its grace period, and `outpost job receive` takes up the rest of the output. A job whose " +
     "`outpost` dies without a word goes on: see `outpost job list`.",
   positionals: [targetsPositional],
   options: {

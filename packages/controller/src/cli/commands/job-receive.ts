@@ -9,8 +9,9 @@ export const jobReceive = defineCommand({
   usage: ["job receive ID [OPTIONS]"],
   description:
     "Receive a job's output: what is new since the last receive. The hosts forget what was received; with --keep they " +
-    "do not. Output of one host comes byte for byte, that of several with the host before each line.\n\nCtrl-C ends the " +
-    "receive, not the job; the next receive goes on where this one ended.",
+    "do not. Output of one host comes byte for byte, that of several with the host before each line.\n\nWithout " +
+    "--follow it takes what there is and ends; a host where the job still runs counts as succeeded, since nothing has " +
+    "failed there (`running` in --output json names it; `outpost job wait` waits). Ctrl-C ends the receive, not the job; the next receive goes on where this one ended.",
   positionals: [jobPositional],
   options: {
     follow: flag("Go on until the job has ended"),

@@ -16,11 +16,14 @@ export const jobRemove = defineCommand({
   ],
   run: async ({ positionals, options }) => {
     const { print } = await import("../render/records.ts");
+    const { namesText } = await import("../render/summary.ts");
     return withClient(async (client) => {
       const job = await client.job(positionals[0]!);
       const jobs = await job.remove({ force: options.force });
-      const waiting = jobs.filter((info) => info.waiting !== undefined).map(({ host }) => host);
-      const later = waiting.length === 0 ? "" : `; ${waiting.join(", ")}: when connected again`;
+      const waiting = jobs.filter((info) => info.waiting !== undefined);
+      const away = waiting.filter(({ unreachableSince }) => unreachableSince !== undefined);
+      const stopping = waiting.filter((info) => !away.includes(info));
+      const later = `${laterText(namesText(stopping.map(({ host }) => host)), "when it has stopped")}${laterText(namesText(away.map(({ host }) => host)), "when connected again")}`;
       await print(options.output, {
         json: { job: job.id, jobs },
         records: jobs,
@@ -30,3 +33,7 @@ export const jobRemove = defineCommand({
     });
   },
 });
+
+function laterText(hosts: string, when: string): string {
+  return hosts === "" ? "" : `; ${hosts}: ${when}`;
+}

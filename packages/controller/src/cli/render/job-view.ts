@@ -57,7 +57,10 @@ function noteText({
     ...(reason === undefined ? {} : { reason }),
     ...away,
   });
-  const waits = waiting === undefined ? undefined : `${waiting} waits for the host`;
+  const waits =
+    waiting === undefined
+      ? undefined
+      : `${waiting} waits for ${unreachableSince === undefined ? "its end" : "the host"}`;
   const half = !ended && exit !== undefined ? "main process ended, others hold the output open" : undefined;
   return [ending === state ? undefined : ending, half, waits].filter((note) => note !== undefined).join("; ");
 }
