@@ -5,12 +5,13 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noiseDigest } from "../fixtures/noise.ts";
 import { Playground } from "../kit/playground.ts";
+import { eventually } from "../kit/wait.ts";
 
 const seeds = Number(process.env["OUTPOST_FAULT_SEEDS"] ?? 3);
 const jobBytes = 100_000_000;
@@ -46,6 +47,8 @@ function pause(ms: number): Promise<void> {
 }
 
 async function startNoise(seed: string): Promise<string> {
+  // The last test's kills may have left the agent waiting before it dials again.
+  await playground.connected(["web1"], 60_000);
   const command = [process.execPath, noiseProgram, seed, String(jobBytes), String(bytesPerSecond)];
   const result = await playground.outpost(["job", "start", "web1", "--output", "json", "--", ...command]);
   return (JSON.parse(result.stdout.toString()) as { job: string }).job;
@@ -95,6 +98,8 @@ describe.each(Object.entries(victims))("kill -9 of %s", (name, programs) => {
       const job = await startNoise(noiseSeed);
       const file = join(scratch, "received");
       const receiver = receive(job, file);
+      // A receive whose first connection is refused ends with an error; one that has begun goes on.
+      await eventually(async () => (await stat(file)).size > 0, { what: "the first output" });
       for (let kills = 0; kills < 2; kills++) {
         // Random moments are what this test is about.
         await pause(next() * 1200);

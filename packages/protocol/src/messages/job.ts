@@ -229,7 +229,8 @@ export type JobInfo = v.InferOutput<typeof JobInfo>;
 export const JobInfo = v.object({
   host: HostName,
   status: JobStatus,
-  /** Set while the job has not ended and its host cannot be reached: since when. The status is then the last one known. */
+  /** Set while the host cannot be reached and still matters (the job has not ended, or has output left to receive):
+   * since when. The status is then the last one known. */
   unreachableSince: v.optional(Time),
   /** A stop or removal that waits for the host to come back. */
   waiting: v.optional(v.picklist(["stop", "remove"])),
