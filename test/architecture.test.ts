@@ -73,6 +73,14 @@ const importers: Readonly<Record<string, { readonly by: readonly string[]; reado
     by: ["packages/agent/src/main.ts", "packages/agent/src/cli/", "packages/controller/src/cli/"],
     why: "arguments are parsed at the edge",
   },
+  "@lydell/node-pty": {
+    by: ["packages/agent/src/session-host/"],
+    why: "the session host alone owns terminals; the agent must start without native code",
+  },
+  "@xterm/headless": {
+    by: ["packages/agent/src/session-host/screen.ts"],
+    why: "one file knows the emulator; it is large and slow to load",
+  },
   "cli-table3": { by: ["packages/controller/src/cli/render"], why: "only rendering knows tables" },
   pino: {
     by: ["packages/agent/src/", "packages/controller/src/server/", "packages/controller/src/cli/"],
@@ -180,15 +188,25 @@ describe("documents", () => {
     expect(Object.values(protocol.ErrorCode).filter((code) => !known.has(code))).toEqual([]);
   });
 
-  test("every reason of a job's end and of a gap has one too", () => {
+  test("every reason of a job's or session's end and of a gap has one too", () => {
     const known = headings("docs/errors.md");
-    const reasons = [...protocol.EndReasonCode.options, ...protocol.GapReason.options];
+    const reasons = [
+      ...protocol.EndReasonCode.options,
+      ...protocol.GapReason.options,
+      ...protocol.SessionEndCode.options,
+      ...protocol.SessionGapReason.options,
+    ];
     expect(reasons.filter((code) => !known.has(code))).toEqual([]);
   });
 
   test("every method has a heading in docs/protocol.md, and every heading a method", () => {
     const maps = [
+      protocol.sessionMethods,
+      protocol.sessionHostMethods,
+      protocol.sessionHostAgentMethods,
       protocol.agentMethods,
+      protocol.agentLocalMethods,
+      protocol.agentLocalClientMethods,
       protocol.controllerAgentMethods,
       protocol.controllerEnrolmentMethods,
       protocol.controllerOperatorMethods,

@@ -3,10 +3,12 @@
  * person types. Used by the demo, the end-to-end tests, the fault tests and the benchmarks.
  */
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { agentPaths } from "@outpost/agent";
 import { connect, type Client } from "@outpost/controller/client";
 import { Program } from "./program.ts";
 import { Proxy } from "./proxy.ts";
@@ -146,8 +148,34 @@ export class Playground implements AsyncDisposable {
   }
 
   /** A client of the library, as the playground's operator. */
-  client(): Promise<Client> {
-    return connect({ contextDirectory: join(this.directory, "context") });
+  client(contextDirectory = join(this.directory, "context")): Promise<Client> {
+    return connect({ contextDirectory });
+  }
+
+  /**
+   * The operator's identity on one more machine: a copy of the context in a folder of its own.
+   * @param port where that machine finds the controller, e.g. a proxy's; default the controller's own
+   * @returns the folder, for `OUTPOST_CONTEXT_DIR` and `client`
+   */
+  async anotherContext(name: string, port = this.port): Promise<string> {
+    const directory = join(this.directory, `context-${name}`);
+    await cp(join(this.directory, "context"), directory, { recursive: true });
+    const file = join(directory, "context.json");
+    const context = JSON.parse(await readFile(file, "utf8")) as object;
+    await writeFile(file, JSON.stringify({ ...context, controller: `wss://127.0.0.1:${String(port)}` }));
+    return directory;
+  }
+
+  /** The process that owns the host's sessions, if there is one. */
+  sessionHostPid(host: string): number | undefined {
+    try {
+      const text = readFileSync(agentPaths(this.agentDirectory(host)).sessionHostLock, "utf8");
+      const { pid } = JSON.parse(text) as { pid: number };
+      process.kill(pid, 0);
+      return pid;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Enrols and starts one more agent. */
@@ -200,14 +228,25 @@ export class Playground implements AsyncDisposable {
     );
   }
 
-  /** Ends all processes, and jobs that still run, and deletes the folder. */
+  /** Ends all processes, and jobs and sessions that still run, and deletes the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#proxy?.heal();
     await this.#stopJobs();
     await Promise.all([...this.agents.values()].map((agent) => agent[Symbol.asyncDispose]()));
     await this.controller[Symbol.asyncDispose]();
     await this.#proxy?.[Symbol.asyncDispose]();
+    await this.#endSessionHosts();
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** They outlive their agents. Their shells end with them: the terminal hangs up. */
+  async #endSessionHosts(): Promise<void> {
+    for (const host of this.agents.keys()) {
+      const pid = this.sessionHostPid(host);
+      if (pid === undefined) continue;
+      process.kill(pid, "SIGKILL");
+      await eventually(() => this.sessionHostPid(host) === undefined, { what: "the session host's end" });
+    }
   }
 
   get #programs(): (typeof programs)[keyof typeof programs] {

@@ -1,5 +1,5 @@
 /** An agent, put together. The one place that knows all its parts; used by `outpost-agent start`, tests and benchmarks. */
-import { type Clock, systemClock } from "@outpost/protocol";
+import { type Clock, OutpostError, systemClock } from "@outpost/protocol";
 import { dialWebSocket } from "@outpost/protocol/websocket";
 import type { Logger } from "pino";
 import { type AgentConfig, readConfig } from "./config.ts";
@@ -9,8 +9,10 @@ import { agentPaths, type AgentPaths } from "./directory.ts";
 import { gatherFacts } from "./facts.ts";
 import type { HeldJobs } from "./handlers/context.ts";
 import { Jobs } from "./jobs/index.ts";
+import { LocalServer, type LocalServerOptions } from "./local/local-server.ts";
 import { DirectoryLock } from "./lock.ts";
 import { hostPlatform } from "./platform/index.ts";
+import { Sessions } from "./sessions/sessions.ts";
 
 export interface AgentOptions {
   /** A directory that has joined a controller. */
@@ -50,8 +52,12 @@ export class Agent implements AsyncDisposable {
     const platform = hostPlatform();
     const parts: Parts = [DirectoryLock.acquire(paths.lock, platform)];
     try {
-      const jobs = options.jobs ?? (await openJobs(paths, config, clock, log));
+      const sessions = new Sessions({ paths, clock, log });
+      parts.push(sessions);
+      const jobs = options.jobs ?? (await openJobs(paths, config, clock, log, sessions));
       if (jobs instanceof Jobs && jobs !== options.jobs) parts.push(jobs);
+      const local = await listenLocally({ paths, jobs, hostName: config.name, clock, log });
+      if (local !== undefined) parts.push(local);
       const connection = new Connection({
         dial: (signal) =>
           dialWebSocket({
@@ -60,6 +66,7 @@ export class Agent implements AsyncDisposable {
             signal,
           }),
         jobs,
+        sessions,
         facts: await gatherFacts(platform.bootId),
         clock,
         log,
@@ -72,7 +79,7 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  /** Leaves the controller; jobs go on. */
+  /** Leaves the controller; jobs and sessions go on. */
   async [Symbol.asyncDispose](): Promise<void> {
     await disposeAll(this.#parts);
   }
@@ -89,14 +96,32 @@ async function disposeAll(parts: Parts): Promise<void> {
   }
 }
 
-function openJobs(paths: AgentPaths, config: AgentConfig, clock: Clock, log: Logger): Promise<Jobs> {
+function openJobs(
+  paths: AgentPaths,
+  config: AgentConfig,
+  clock: Clock,
+  log: Logger,
+  sessions: Sessions,
+): Promise<Jobs> {
   return Jobs.open({
     directory: paths.jobs,
     hostName: config.name,
     settings: config.settings,
     clock,
     log,
+    sessions,
   });
+}
+
+/** A host whose own programs cannot reach its agent still serves its controller. */
+async function listenLocally(options: LocalServerOptions): Promise<LocalServer | undefined> {
+  try {
+    return await LocalServer.listen(options);
+  } catch (error) {
+    const { message } = OutpostError.from(error);
+    options.log.warn({ err: error }, `\`outpost-agent job\` will not work on this host: ${message}`);
+    return undefined;
+  }
 }
 
 /** An expired certificate only shows as "refused": say it before. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { readConfig, writeConfig } from "./config.ts";
 import { agentPaths, type AgentPaths } from "./directory.ts";
 import { defaultJobSettings } from "./jobs/index.ts";
+import { defaultSessionSettings } from "./session-host/settings.ts";
 
 let paths: AgentPaths;
 beforeEach(async () => {
@@ -21,14 +22,25 @@ function write(value: unknown): Promise<void> {
 
 test("what is left out has its default", async () => {
   await writeConfig(paths, valid);
-  expect(await readConfig(paths)).toEqual({ ...valid, labels: {}, settings: defaultJobSettings });
+  expect(await readConfig(paths)).toEqual({
+    ...valid,
+    labels: {},
+    settings: defaultJobSettings,
+    sessions: defaultSessionSettings,
+  });
 });
 
 test("settings replace the defaults one by one", async () => {
-  await writeConfig(paths, { ...valid, labels: { role: "web" }, settings: { maxRunningJobs: 2 } });
+  await writeConfig(paths, {
+    ...valid,
+    labels: { role: "web" },
+    settings: { maxRunningJobs: 2 },
+    sessions: { maxSessions: 3 },
+  });
   expect(await readConfig(paths)).toMatchObject({
     labels: { role: "web" },
     settings: { ...defaultJobSettings, maxRunningJobs: 2 },
+    sessions: { ...defaultSessionSettings, maxSessions: 3 },
   });
 });
 
@@ -39,7 +51,11 @@ test.each([
   ],
   [
     { ...valid, contoller: "x" },
-    "contoller: there is no such key; there are controller, host, name, labels, settings",
+    "contoller: there is no such key; there are controller, host, name, labels, settings, sessions",
+  ],
+  [
+    { ...valid, sessions: { maxSession: 2 } },
+    "sessions.maxSession: there is no such key; there are maxSessions, defaultIdleTimeoutMs, ",
   ],
   [{ ...valid, settings: { maxRunningJobs: "2" } }, "settings.maxRunningJobs: "],
   [{ ...valid, settings: { minFreeBytes: -1 } }, "settings.minFreeBytes: "],

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { parseControllerUrl } from "./controller-url.ts";
 import type { AgentPaths } from "./directory.ts";
 import { defaultJobSettings, type JobSettings } from "./jobs/index.ts";
+import { defaultSessionSettings, type SessionSettings } from "./session-host/settings.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const atLeastOne = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -24,6 +25,24 @@ const settingsEntries = {
 
 const Settings = v.strictObject(settingsEntries);
 
+/** The same for `SessionSettings`. The session host reads them when it starts: changes reach the sessions once all of
+ * them have ended, or the host was restarted. */
+const sessionSettingsEntries = {
+  maxSessions: v.optional(atLeastOne, defaultSessionSettings.maxSessions),
+  defaultIdleTimeoutMs: v.optional(atLeastOne, defaultSessionSettings.defaultIdleTimeoutMs),
+  maxIdleTimeoutMs: v.optional(atLeastOne, defaultSessionSettings.maxIdleTimeoutMs),
+  maxUnreadBytes: v.optional(atLeastOne, defaultSessionSettings.maxUnreadBytes),
+  dropOldestBytes: v.optional(atLeastOne, defaultSessionSettings.dropOldestBytes),
+  blockBytes: v.optional(atLeastOne, defaultSessionSettings.blockBytes),
+  scrollbackLines: v.optional(count, defaultSessionSettings.scrollbackLines),
+  maxRecordingBytes: v.optional(count, defaultSessionSettings.maxRecordingBytes),
+  endedRetentionMs: v.optional(count, defaultSessionSettings.endedRetentionMs),
+  maxEndedSessions: v.optional(count, defaultSessionSettings.maxEndedSessions),
+  killGraceMs: v.optional(count, defaultSessionSettings.killGraceMs),
+} satisfies Record<keyof SessionSettings, v.GenericSchema<number | undefined, number>>;
+
+const Sessions = v.strictObject(sessionSettingsEntries);
+
 const Config = v.strictObject({
   /** `wss://host:port`. */
   controller: v.pipe(
@@ -42,7 +61,10 @@ const Config = v.strictObject({
   name: HostName,
   /** As enrolled. The controller has its own copy; changing these changes nothing there. */
   labels: v.optional(Labels, {}),
+  /** What it allows its jobs. */
   settings: v.optional(Settings, {}),
+  /** What it allows its sessions. */
+  sessions: v.optional(Sessions, {}),
 });
 
 /** Settings that are left out have their defaults. */
@@ -75,7 +97,9 @@ export async function writeConfig(paths: AgentPaths, config: WrittenConfig): Pro
 /** valibot says "Expected never" of a key that does not belong. */
 function describe(issue: v.BaseIssue<unknown>): string {
   if (issue.expected === "never") {
-    const entries = issue.path!.length > 1 ? Settings.entries : Config.entries;
+    const [top, nested] = issue.path!;
+    const group = top.key === "sessions" ? Sessions.entries : Settings.entries;
+    const entries = nested === undefined ? Config.entries : group;
     return `there is no such key; there are ${Object.keys(entries).join(", ")}`;
   }
   return issue.message;

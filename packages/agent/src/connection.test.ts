@@ -1,10 +1,15 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   ErrorCode,
   type Facts,
   type JobStatus,
   limits,
   type MessageSocket,
+  newSessionId,
   OutpostError,
+  type SessionOpenParams,
 } from "@outpost/protocol";
 import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import { FakeClock } from "@outpost/protocol/testing";
@@ -12,8 +17,10 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ConnectionState } from "./connection-state.ts";
 import { Connection } from "./connection.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import { FakeJobs, runningJob } from "./testing/jobs.ts";
 import { FakeSession } from "./testing/session.ts";
+import { FakeSessionHost, openedSession, openSessions } from "./testing/sessions.ts";
 
 const facts: Facts = {
   platform: "linux",
@@ -29,6 +36,8 @@ const facts: Facts = {
 
 let clock: FakeClock;
 let jobs: FakeJobs;
+let sessionHost: FakeSessionHost;
+let sessions: Sessions;
 let lines: Record<string, unknown>[];
 let dials: number;
 /** What the next dials do; when there is none left, the controller cannot be reached. */
@@ -38,6 +47,8 @@ let connection: Connection;
 beforeEach(() => {
   clock = new FakeClock();
   jobs = new FakeJobs();
+  sessionHost = new FakeSessionHost(clock);
+  sessions = openSessions(sessionHost.dial, { clock });
   lines = [];
   dials = 0;
   answers = [];
@@ -46,6 +57,7 @@ beforeEach(() => {
 afterEach(async () => {
   await connection[Symbol.asyncDispose]();
   expect(connection.state).toEqual({ name: "stopped" });
+  await sessions[Symbol.asyncDispose]();
   await clock.advance(0); // the other end closes, too
   expect(clock.pending).toBe(0);
   expect(jobs.listeners).toBe(0);
@@ -61,6 +73,7 @@ function start(random = 0.5): void {
       return answer();
     },
     jobs,
+    sessions,
     facts,
     clock,
     log,
@@ -146,6 +159,42 @@ test("tells of every change while connected, and of none while not", async () =>
   await reached("waiting");
   expect(jobs.listeners).toBe(0);
 });
+
+test("tells of the sessions: all of them first, then each change in order", async () => {
+  const held = await sessions.open(asked());
+  const accepted = accept();
+  start();
+  await connection.connected();
+  const { session } = await accepted;
+  expect(session.sessionInventories).toEqual([[held]]);
+  const busy = { ...held, availability: "busy" as const };
+  sessionHost.change(busy);
+  sessionHost.forget(held.session);
+  await expect.poll(() => session.sessionChanges).toEqual([busy, { gone: held.session }]);
+});
+
+test("as long as the session host was not heard, nothing is said of its sessions", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "outpost-connection-"));
+  await mkdir(join(directory, "sessions", newSessionId()), { recursive: true });
+  const held = openedSession();
+  sessionHost.held.set(held.session, held);
+  sessionHost.refusal = new OutpostError(ErrorCode.startFailed, "it does not start");
+  sessions = openSessions(sessionHost.dial, { directory, clock });
+  const accepted = accept();
+  start();
+  await connection.connected();
+  const { session } = await accepted;
+  expect(session.sessionInventories).toEqual([]);
+  sessionHost.refusal = undefined;
+  await clock.advance(500);
+  await expect.poll(() => session.sessionInventories).toEqual([[held]]);
+  await rm(directory, { recursive: true });
+});
+
+function asked(): SessionOpenParams {
+  const spec = { env: {}, columns: 80, rows: 24, record: false, temporary: false, onExit: "end" as const };
+  return { session: newSessionId(), operator: "ada", spec };
+}
 
 test("after a cut it is back within half a second and reports again", async () => {
   const first = accept();

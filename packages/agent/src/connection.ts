@@ -23,14 +23,16 @@ import {
 import type { Logger } from "pino";
 import { Backoff } from "./backoff.ts";
 import { type ConnectionState, logState } from "./connection-state.ts";
-import type { AgentPeer, HeldJobs } from "./handlers/context.ts";
+import type { AgentPeer, HeldJobs, HeldSessions } from "./handlers/context.ts";
 import { createHandlers } from "./handlers/handlers.ts";
+import { SessionReports } from "./sessions/session-reports.ts";
 import { software } from "./version.ts";
 
 export interface ConnectionOptions {
   /** Makes a connection. @throws OutpostError */
   readonly dial: (signal: AbortSignal) => Promise<MessageSocket>;
   readonly jobs: HeldJobs;
+  readonly sessions: HeldSessions;
   readonly facts: Facts;
   readonly clock: Clock;
   readonly log: Logger;
@@ -141,12 +143,13 @@ export class Connection implements AsyncDisposable {
   }
 
   #listen(socket: MessageSocket): AgentPeer {
-    const { jobs, clock, log } = this.#options;
+    const { jobs, sessions, clock, log } = this.#options;
     const peer: AgentPeer = new Peer(socket, {
       local: agentMethods,
       remote: controllerAgentMethods,
       handlers: createHandlers({
         jobs,
+        sessions,
         peer: () => peer,
         goodbye: ({ reason, retryAfterMs }) => {
           this.#retryAfterMs = retryAfterMs;
@@ -161,7 +164,7 @@ export class Connection implements AsyncDisposable {
 
   /** Hello, inventory, then whatever the controller asks. Resolves with why the connection ended. */
   async #serve(peer: AgentPeer): Promise<OutpostError> {
-    const { jobs, facts } = this.#options;
+    const { jobs, sessions, facts, log } = this.#options;
     this.#enter({ name: "greeting" });
     const controller = await peer.request(
       "hello",
@@ -170,12 +173,15 @@ export class Connection implements AsyncDisposable {
     );
     this.#enter({ name: "reporting", controller });
     const unlisten = jobs.onChanged((status) => peer.notify("job.changed", { status }));
+    const reports = new SessionReports(peer, sessions, log);
     try {
       await this.#reportInventory(peer);
+      await reports.begin();
       this.#enter({ name: "connected", controller });
       return await peer.closed;
     } finally {
       unlisten();
+      reports[Symbol.dispose]();
     }
   }
 

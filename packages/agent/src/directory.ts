@@ -1,6 +1,8 @@
 /** Where an agent keeps things. Knows names, reads and writes nothing. */
+import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { maxUnixPathBytes } from "@outpost/protocol/unix-socket";
 
 /**
  *     <directory>/
@@ -8,6 +10,8 @@ import { join, resolve } from "node:path";
  *       agent.lock      the process that runs on this directory          lock.ts
  *       identity/       key (never leaves the host), certificate, CA     credentials.ts
  *       jobs/           one directory per job                            jobs/
+ *       sessions/       one directory per session                        session-host/
+ *       run/            sockets, the session host's lock and log (0700)  sessions/, local/
  */
 export interface AgentPaths {
   readonly directory: string;
@@ -18,12 +22,25 @@ export interface AgentPaths {
   readonly certificate: string;
   readonly authority: string;
   readonly jobs: string;
+  readonly sessions: string;
+  readonly run: string;
+  /** The directory of both sockets: `run`, or where that is too long for a socket's path one in `/tmp`. To be made, and
+   * made sure of, by `makePrivateDirectory` (private-directory.ts) before anything listens or dials there. */
+  readonly sockets: string;
+  /** Where the session host listens for its agent. */
+  readonly sessionHostSocket: string;
+  readonly sessionHostLock: string;
+  readonly sessionHostLog: string;
+  /** Where the agent listens for programs on its host. */
+  readonly localSocket: string;
 }
 
 /** @param directory made absolute */
 export function agentPaths(directory: string): AgentPaths {
   const root = resolve(directory);
   const identity = join(root, "identity");
+  const run = join(root, "run");
+  const sockets = socketDirectory(root, run);
   return {
     directory: root,
     config: join(root, "agent.json"),
@@ -33,7 +50,27 @@ export function agentPaths(directory: string): AgentPaths {
     certificate: join(identity, "agent.crt"),
     authority: join(identity, "ca.crt"),
     jobs: join(root, "jobs"),
+    sessions: join(root, "sessions"),
+    run,
+    sockets,
+    sessionHostSocket: join(sockets, sessionHostSocketName),
+    sessionHostLock: join(run, "session-host.lock"),
+    sessionHostLog: join(run, "session-host.log"),
+    localSocket: join(sockets, "agent.sock"),
   };
+}
+
+/** The longest name of a socket. */
+const sessionHostSocketName = "session-host.sock";
+
+/**
+ * Agent, session host and the programs on the host find each other by the agent's directory alone, whatever the
+ * environment of each: so it is `/tmp`, and not `$TMPDIR`, which a session may have set.
+ */
+function socketDirectory(root: string, run: string): string {
+  if (Buffer.byteLength(join(run, sessionHostSocketName)) <= maxUnixPathBytes) return run;
+  const hash = createHash("sha256").update(root).digest("hex").slice(0, 16);
+  return `/tmp/outpost-agent-${String(process.getuid?.() ?? 0)}-${hash}`;
 }
 
 /** `$OUTPOST_AGENT_DIR`, else `/var/lib/outpost-agent` for root and `~/.local/state/outpost-agent` for others. */

@@ -6,6 +6,6 @@ export { Connection, type ConnectionOptions } from "./connection.ts";
 export { writeCredentials, type Credentials } from "./credentials.ts";
 export { agentPaths, type AgentPaths } from "./directory.ts";
 export { enrol, type Enrolment, type EnrolOptions } from "./enrolment.ts";
-export type { HeldJobs } from "./handlers/context.ts";
+export type { HeldJobs, HeldSessions } from "./handlers/context.ts";
 export { parseToken, type Token } from "./token.ts";
 export { Jobs, defaultJobSettings, type JobSettings } from "./jobs/index.ts";

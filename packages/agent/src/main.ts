@@ -10,6 +10,9 @@ const { outcome } = await import("./cli/outcome.ts");
 const { readStart } = await import("./cli/start-arguments.ts");
 const options = readStart(args);
 process.exitCode = await outcome(async () => {
-  if (options === undefined) await (await import("./cli/run.ts")).run(args);
-  else await (await import("./cli/start.ts")).start(options, loaded);
+  if (options === undefined) {
+    loaded();
+    return (await import("./cli/run.ts")).run(args);
+  }
+  return (await import("./cli/start.ts")).start(options, loaded);
 });

@@ -37,9 +37,10 @@ describe("the examples", () => {
   });
 });
 
-/** The text under a heading, up to the next one. */
-function section(heading: string): string | undefined {
-  const start = document.search(new RegExp(`^#+ \`?${heading.replaceAll(".", "\\.")}\`?$`, "m"));
+/** The text under a method's heading, up to the next one. Where two sides answer the same method differently, the heading
+ * of the second has a word behind it that says whose it is. */
+function section(method: string, suffix = ""): string | undefined {
+  const start = document.search(new RegExp(`^#+ \`${method.replaceAll(".", "\\.")}\`${suffix}$`, "m"));
   if (start === -1) return undefined;
   const body = document.slice(document.indexOf("\n", start));
   const end = body.search(/^##/m);
@@ -53,21 +54,34 @@ function fields(schema: unknown): string[] {
 }
 
 const maps = {
+  sessionMethods: methods.sessionMethods,
+  sessionHostMethods: methods.sessionHostMethods,
+  sessionHostAgentMethods: methods.sessionHostAgentMethods,
   agentMethods: methods.agentMethods,
+  agentLocalMethods: methods.agentLocalMethods,
+  agentLocalClientMethods: methods.agentLocalClientMethods,
   controllerAgentMethods: methods.controllerAgentMethods,
   controllerEnrolmentMethods: methods.controllerEnrolmentMethods,
   controllerOperatorMethods: methods.controllerOperatorMethods,
   operatorMethods: methods.operatorMethods,
 } as const;
-const all = Object.values(maps).flatMap((map) =>
-  Object.entries<methods.MethodDefinition>(map).map(([name, definition]) => ({ name, definition })),
+const suffixes: Partial<Record<keyof typeof maps, string>> = {
+  agentLocalMethods: " \\(local\\)",
+  controllerOperatorMethods: " \\(operators\\)",
+};
+const all = (Object.keys(maps) as (keyof typeof maps)[]).flatMap((side) =>
+  Object.entries<methods.MethodDefinition>(maps[side]).map(([name, definition]) => ({
+    side,
+    name,
+    definition,
+  })),
 );
 
 describe("the methods", () => {
   test.each(all)(
-    "$name has a heading, and all its fields and events are named there",
-    ({ name, definition }) => {
-      const text = section(name);
+    "$side $name has a heading, and all its fields and events are named there",
+    ({ side, name, definition }) => {
+      const text = section(name, suffixes[side]) ?? section(name);
       expect(text, `a heading \`${name}\``).toBeDefined();
       const events = Object.entries(definition.events ?? {});
       const wanted = [

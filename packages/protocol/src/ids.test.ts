@@ -1,15 +1,29 @@
 import * as v from "valibot";
 import { expect, test } from "vitest";
-import { HostName, JobId, Labels, newHostId, newJobId, newOperatorId } from "./ids.ts";
+import {
+  HostName,
+  JobId,
+  Labels,
+  newHostId,
+  newJobId,
+  newOperatorId,
+  newSessionId,
+  newViewerId,
+  SessionId,
+  SessionName,
+  ViewerId,
+} from "./ids.ts";
 
 test("new ids are ids, and differ", () => {
   const ids = Array.from({ length: 1000 }, newJobId);
   expect(new Set(ids).size).toBe(1000);
   expect(ids.every((id) => v.is(JobId, id))).toBe(true);
   expect([newHostId(), newOperatorId()].every((id) => v.is(JobId, id))).toBe(true);
+  expect(v.is(SessionId, newSessionId())).toBe(true);
+  expect(v.is(ViewerId, newViewerId())).toBe(true);
 });
 
-// A job's id becomes the name of a directory, so nothing but its own alphabet may pass.
+// A job's id, and a session's, becomes the name of a directory, so nothing but its own alphabet may pass.
 test.each([
   "",
   "short",
@@ -20,7 +34,19 @@ test.each([
   "0123456789a/",
   "0123456789a\n",
   5,
-])("no job id: %j", (id) => expect(v.is(JobId, id)).toBe(false));
+])("no id: %j", (id) => {
+  for (const schema of [JobId, SessionId, ViewerId]) expect(v.is(schema, id)).toBe(false);
+});
+
+test.each(["work", "0", "A.b-C_d", "Upgrade-2026.11", "x".repeat(64)])("a session's name: %s", (name) => {
+  expect(v.is(SessionName, name)).toBe(true);
+});
+
+// It stands in prompts, in terminal titles and between commas: nothing that means something there.
+test.each(["", "-n", ".n", "_n", "a b", "a,b", "a@b", "a\u001b[2J", "a\n", "ä", "a/b", "x".repeat(65), 5])(
+  "no session's name: %j",
+  (name) => expect(v.is(SessionName, name)).toBe(false),
+);
 
 test.each(["web1", "0", "a.b-c_d", "x".repeat(63)])("a host name: %s", (name) => {
   expect(v.is(HostName, name)).toBe(true);

@@ -18,6 +18,25 @@ export const JobId = v.pipe(
   v.brand("JobId"),
 );
 
+/** A session, and with a host's name beside it one session of those that were opened together. */
+export type SessionId = v.InferOutput<typeof SessionId>;
+export const SessionId = v.pipe(v.string(), v.regex(idPattern, "is not a session id"), v.brand("SessionId"));
+
+/** One terminal that shows a session; it keeps its id when its connection is cut. */
+export type ViewerId = v.InferOutput<typeof ViewerId>;
+export const ViewerId = v.pipe(v.string(), v.regex(idPattern, "is not a viewer id"), v.brand("ViewerId"));
+
+/** What a session is called: 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit. */
+export type SessionName = v.InferOutput<typeof SessionName>;
+export const SessionName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    "is not a session name (1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit)",
+  ),
+  v.brand("SessionName"),
+);
+
 /** A host's identity, fixed at enrolment and written into its certificate. Names may be reused, ids never are. */
 export type HostId = v.InferOutput<typeof HostId>;
 export const HostId = v.pipe(v.string(), v.regex(idPattern, "is not a host id"), v.brand("HostId"));
@@ -58,6 +77,15 @@ export const Labels = v.pipe(
 /** Makes a job id. The caller of a request makes it, so that asking twice starts one job. 60 random bits. */
 export function newJobId(): JobId {
   return v.parse(JobId, generate());
+}
+
+/** Makes a session id, as `newJobId`. */
+export function newSessionId(): SessionId {
+  return v.parse(SessionId, generate());
+}
+
+export function newViewerId(): ViewerId {
+  return v.parse(ViewerId, generate());
 }
 
 export function newHostId(): HostId {

@@ -1,6 +1,7 @@
-/** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./memory`. */
+/** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./unix-socket`, `./memory`. */
 export { systemClock, type Clock } from "./clock.ts";
 export { decode, encode } from "./codec.ts";
+export { commandText } from "./command-text.ts";
 export { ErrorCode, OutpostError, WireError, type OutpostErrorOptions } from "./errors.ts";
 export { FrameType, type Frame } from "./frame.ts";
 export * from "./ids.ts";
@@ -9,6 +10,7 @@ export * from "./messages/enrolment.ts";
 export * from "./messages/hello.ts";
 export * from "./messages/host.ts";
 export * from "./messages/job.ts";
+export * from "./messages/session.ts";
 export * from "./messages/stream.ts";
 export * from "./methods.ts";
 export {
@@ -21,6 +23,7 @@ export {
   type RequestOptions,
 } from "./peer.ts";
 export { Packer, unpack } from "./packing.ts";
+export { relayGap, relayStream } from "./relay.ts";
 export type { MessageSocket, SocketEvents } from "./socket.ts";
 export { type IncomingStart, IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
 export { decodeTimeline, encodeTimeline, timelineRecordBytes, type TimelineRecord } from "./timeline.ts";

@@ -59,3 +59,14 @@ export const heartbeatTimeoutMs = 25_000;
 
 /** How long the first frame of a new connection may take, in milliseconds. */
 export const helloTimeoutMs = 10_000;
+
+/** The longest line and the most lines that a terminal may have. The screen of one is held in memory. */
+export const maxColumns = 1000;
+export const maxRows = 500;
+
+/** The largest repaint of a terminal, in bytes. Scrollback is left out, the oldest first, until it fits. */
+export const maxRepaintBytes = 1024 * 1024;
+
+/** How long an opening session may take to show its first prompt before it counts as opened all the same, in
+ * milliseconds: start-up files may be slow, or ask something. */
+export const shellStartMs = 5_000;

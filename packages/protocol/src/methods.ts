@@ -10,6 +10,7 @@ import * as enrolment from "./messages/enrolment.ts";
 import * as hello from "./messages/hello.ts";
 import * as host from "./messages/host.ts";
 import * as job from "./messages/job.ts";
+import * as session from "./messages/session.ts";
 import * as stream from "./messages/stream.ts";
 
 type Schema = v.GenericSchema;
@@ -55,9 +56,63 @@ const common = {
   ping: { since: 1, params: Nothing, result: Nothing },
 } as const satisfies MethodMap;
 
-/** What an agent answers to the controller. */
-export const agentMethods = {
+/** What a session host answers to its agent, and what the agent passes on from the controller. */
+export const sessionMethods = {
+  "session.open": { since: 1, params: session.SessionOpenParams, result: session.SessionOpenResult },
+  "session.list": { since: 1, params: Nothing, result: session.SessionListResult },
+  "session.attach": {
+    since: 1,
+    params: session.SessionAttachParams,
+    result: session.SessionAttachResult,
+    events: {
+      "attach.opened": session.AttachOpened,
+      "input.ready": stream.InputReady,
+      "attach.gap": session.AttachGap,
+      "attach.repaint": session.AttachRepaint,
+      "attach.changed": session.AttachChanged,
+    },
+  },
+  "session.resize": { since: 1, params: session.SessionResizeParams, result: Nothing },
+  "session.role": { since: 1, params: session.SessionRoleParams, result: Nothing },
+  "session.acknowledge": { since: 1, params: session.SessionAcknowledgeParams, result: Nothing },
+  "session.read": {
+    since: 1,
+    params: session.SessionReadParams,
+    result: session.SessionReadResult,
+    events: { "read.opened": session.SessionReadOpened, "read.gap": session.SessionReadGap },
+  },
+  "session.disconnect": {
+    since: 1,
+    params: session.SessionDisconnectParams,
+    result: session.SessionStatusResult,
+  },
+  "session.remove": { since: 1, params: session.SessionRemoveParams, result: Nothing },
+} as const satisfies MethodMap;
+
+/** What a session host answers to its agent. */
+export const sessionHostMethods = {
   ...common,
+  hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
+  ...sessionMethods,
+  /** Runs a job's command in the session's shell; answered at its end. */
+  "session.run": {
+    since: 1,
+    params: session.SessionRunParams,
+    result: session.SessionRunResult,
+    events: { "run.started": session.RunStarted },
+  },
+  "session.stopRun": { since: 1, params: session.SessionStopRunParams, result: Nothing },
+} as const satisfies MethodMap;
+
+/** What an agent answers to its session host. */
+export const sessionHostAgentMethods = {
+  ...common,
+  "session.changed": { since: 1, params: session.SessionChanged, result: null },
+  "session.gone": { since: 1, params: session.SessionGone, result: null },
+} as const satisfies MethodMap;
+
+/** What an agent answers about jobs. */
+const jobMethods = {
   /** Starts a job, unless a job of that id was started before: then it says how that one stands. */
   "job.start": { since: 1, params: job.JobStartParams, result: job.JobStartResult },
   /** Reads a job's output from given offsets, following it while it runs if asked. */
@@ -79,8 +134,28 @@ export const agentMethods = {
     result: job.JobInputResult,
     events: { "input.ready": stream.InputReady },
   },
+} as const satisfies MethodMap;
+
+/** What an agent answers to the controller. */
+export const agentMethods = {
+  ...common,
+  ...jobMethods,
+  ...sessionMethods,
   goodbye: { since: 1, params: hello.Goodbye, result: null },
 } as const satisfies MethodMap;
+
+/** What an agent answers to programs on its own host, over its Unix socket. */
+export const agentLocalMethods = {
+  ...common,
+  hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
+  ...jobMethods,
+  /** As the controller's, but such a job has an origin instead of an operator. */
+  "job.start": { since: 1, params: job.JobStartLocallyParams, result: job.JobStartResult },
+  "job.list": { since: 1, params: job.JobListParams, result: job.JobListResult },
+} as const satisfies MethodMap;
+
+/** What a program on the host answers to its agent. */
+export const agentLocalClientMethods = { ...common } as const satisfies MethodMap;
 
 /** What the controller answers to an agent. */
 export const controllerAgentMethods = {
@@ -89,6 +164,10 @@ export const controllerAgentMethods = {
   /** What the host holds, page by page, right after hello. */
   inventory: { since: 1, params: job.InventoryParams, result: Nothing },
   "job.changed": { since: 1, params: job.JobChanged, result: null },
+  /** The sessions that the host holds, right after its jobs. */
+  "session.inventory": { since: 1, params: session.SessionInventoryParams, result: Nothing },
+  "session.changed": { since: 1, params: session.SessionChanged, result: null },
+  "session.gone": { since: 1, params: session.SessionGone, result: null },
 } as const satisfies MethodMap;
 
 /** What the controller answers to a host that has no certificate yet. */
@@ -134,6 +213,30 @@ export const controllerOperatorMethods = {
   "fanout.wait": { since: 1, params: job.FanOutWaitParams, result: job.FanOutWaitResult },
   "fanout.stop": { since: 1, params: job.FanOutStopParams, result: job.FanOutStopResult },
   "fanout.remove": { since: 1, params: job.FanOutRemoveParams, result: job.FanOutRemoveResult },
+  "session.open": { since: 1, params: session.SessionsOpenParams, result: session.SessionsOutcome },
+  "session.list": { since: 1, params: session.SessionsListParams, result: session.SessionsListResult },
+  "session.attach": {
+    since: 1,
+    params: session.SessionsAttachParams,
+    result: session.SessionAttachResult,
+    events: { ...sessionMethods["session.attach"].events, "attach.waiting": session.AttachWaiting },
+  },
+  "session.resize": { since: 1, params: session.SessionsResizeParams, result: Nothing },
+  "session.role": { since: 1, params: session.SessionsRoleParams, result: Nothing },
+  "session.acknowledge": { since: 1, params: session.SessionsAcknowledgeParams, result: Nothing },
+  "session.read": {
+    since: 1,
+    params: session.SessionsReadParams,
+    result: session.SessionReadResult,
+    events: sessionMethods["session.read"].events,
+  },
+  "session.disconnect": {
+    since: 1,
+    params: session.SessionsDisconnectParams,
+    result: session.SessionsOutcome,
+  },
+  "session.remove": { since: 1, params: session.SessionsRemoveParams, result: session.SessionsOutcome },
+  "session.wait": { since: 1, params: session.SessionsWaitParams, result: session.SessionsWaitResult },
 } as const satisfies MethodMap;
 
 /** What an operator's client answers to the controller. */

@@ -1,5 +1,13 @@
 /** The contract of a message socket: what a `Peer` needs of a connection. */
 
+/** How much of a reason reaches the other side, in bytes: what a WebSocket's close frame holds (125 with its code). */
+export const maxReasonBytes = 120;
+
+/** The beginning of a reason that fits, cut at a character's edge. */
+export function shortenReason(reason: string): string {
+  return new TextDecoder().decode(Buffer.from(reason).subarray(0, maxReasonBytes)).replace(/\uFFFD+$/, "");
+}
+
 /**
  * An ordered, reliable, bidirectional pipe of binary messages that keeps their boundaries.
  *
@@ -13,7 +21,7 @@ export interface MessageSocket {
   send(message: Uint8Array): void;
   /** Bytes queued and not yet handed to the kernel. */
   readonly bufferedBytes: number;
-  /** Ends gracefully: what is queued is sent first. `reason` (at most 120 bytes are kept) reaches the other side. */
+  /** Ends gracefully: what is queued is sent first. `reason` (at most `maxReasonBytes` are kept) reaches the other side. */
   close(reason: string): void;
   /** Ends now; what is queued is lost. */
   abort(): void;

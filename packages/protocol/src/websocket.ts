@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { dialError, refusalError } from "./dial-error.ts";
 import { ErrorCode, OutpostError } from "./errors.ts";
 import { maxMessageBytes } from "./limits.ts";
-import type { MessageSocket, SocketEvents } from "./socket.ts";
+import { type MessageSocket, shortenReason, type SocketEvents } from "./socket.ts";
 
 /** Named at the upgrade, so that a server that speaks something else refuses early. */
 const subprotocol = "outpost";
@@ -18,7 +18,6 @@ const subprotocol = "outpost";
 const normalClosure = 1000;
 const unsupportedData = 1003;
 
-const maxReasonBytes = 120;
 const closeTimeoutMs = 5_000;
 
 const wsOptions = {
@@ -42,10 +41,6 @@ const closeReasons = new Map([
   [1009, "the other side refused a message that is too large"],
   [1011, "the other side failed"],
 ]);
-
-function shorten(reason: string): string {
-  return new TextDecoder().decode(Buffer.from(reason).subarray(0, maxReasonBytes)).replace(/\uFFFD+$/, "");
-}
 
 class WebSocketSocket implements MessageSocket {
   readonly #ws: WebSocket;
@@ -101,7 +96,7 @@ class WebSocketSocket implements MessageSocket {
   }
 
   close(reason: string): void {
-    this.#ws.close(normalClosure, shorten(reason));
+    this.#ws.close(normalClosure, shortenReason(reason));
     // The close frame of the other side must be read to end in peace, also when nobody has called `start`.
     this.#ws.resume();
   }

@@ -134,7 +134,9 @@ describe("with a controller", () => {
       labels: { role: "web", site: "eu" },
       controller: controller.url,
       agent: { running: false },
+      sessionHost: { running: false },
       jobs: [],
+      sessions: [],
     });
 
     const { agent, exited, log } = start();

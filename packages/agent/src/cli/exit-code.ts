@@ -3,6 +3,14 @@ import { ErrorCode, type OutpostError } from "@outpost/protocol";
 
 export const ExitCode = {
   ok: 0,
+  /** As timeout(1): a job ran too long, or a wait ended before it. */
+  timedOut: 124,
+  /** As shells report SIGINT. */
+  interrupted: 130,
+  /** As shells report SIGPIPE: whoever read our output has gone. */
+  brokenPipe: 141,
+  /** A job was lost, or its end was not seen. */
+  unknown: 250,
   /** The command line or agent.json makes no sense. */
   usage: 251,
   /** Any other failure. */
@@ -18,6 +26,8 @@ export function exitCodeOf(error: OutpostError): ExitCode {
       return ExitCode.usage;
     case ErrorCode.denied:
       return ExitCode.denied;
+    case ErrorCode.cancelled:
+      return ExitCode.interrupted;
     default:
       return ExitCode.failed;
   }

@@ -39,6 +39,12 @@ function stateOf(found: JobDirectory, platform: Platform): HeldJob["state"] {
   const end = found.readEnd();
   if (end !== undefined) return end.state;
   const process = found.readProcess();
+  // The shell lives longer than a job in it, and one that waits has none yet.
+  const spec = found.readSpec();
+  if (spec?.session !== undefined) {
+    if (spec.bootId !== platform.bootId || found.readExit().record.kind === "complete") return "unsettled";
+    if (process === undefined) return "pending";
+  }
   const lives = process?.bootId === platform.bootId && platform.startTime(process.pid) === process.startTime;
   return lives ? "running" : "unsettled";
 }

@@ -4,21 +4,34 @@ import yargs, { type Argv } from "yargs";
 import { defaultAgentDirectory } from "../directory.ts";
 import { logLevels } from "../log-level.ts";
 import { agentVersion } from "../version.ts";
+import { ExitCode } from "./exit-code.ts";
+import { jobCommandNames, jobCommands } from "./job-commands.ts";
 import { suggest } from "./suggest.ts";
 
-const commands = ["join", "start", "status"];
+const commands = ["join", "start", "status", "job"];
+const words = [...new Set([...commands, ...jobCommandNames])];
 
 /** Those that take one value: given twice, yargs would make an array of it. */
-const singles = ["dir", "token", "name", "log-level", "output"];
-const allOptions = [...singles, "label", "force", "help", "version"];
+const singles = ["dir", "token", "name", "log-level", "output", "command", "cwd", "timeout", "grace"];
+const allOptions = [...singles, "label", "env", "force", "follow", "keep", "help", "version"];
 
-/** Runs `outpost-agent` with these arguments. @throws OutpostError `invalid_argument` for wrong usage, or the command's */
-export async function run(args: readonly string[]): Promise<void> {
-  await commandLine(args).parseAsync();
+/**
+ * Runs `outpost-agent` with these arguments, and returns the exit code.
+ * @throws OutpostError `invalid_argument` for wrong usage, or the command's
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode: number = ExitCode.ok;
+  await commandLine(args, (code) => (exitCode = code)).parseAsync();
+  return exitCode;
 }
 
-function commandLine(args: readonly string[]): Argv {
+/** What stands behind `--` is for the job, and words are words, also `123` and `1e5`. */
+const parsing = { "populate--": true, "parse-positional-numbers": false };
+
+/** @param exit takes the exit code of a command that has one of its own */
+function commandLine(args: readonly string[], exit: (code: number) => void): Argv {
   return yargs([...args])
+    .parserConfiguration(parsing)
     .scriptName("outpost-agent")
     .locale("en")
     .usage("$0 COMMAND\n\nThe agent of a host: runs jobs and keeps their output until it is received.")
@@ -31,21 +44,27 @@ function commandLine(args: readonly string[]): Argv {
     .command("status", "Say who this host is and what it holds", statusOptions, async (options) =>
       (await import("./status.ts")).status(options),
     )
+    .command("job", "Start, list and receive jobs on this host", (argv) =>
+      jobCommands(argv, withDirectory, exit),
+    )
     .demandCommand(1, `what to do? One of: ${commands.join(", ")}`)
     .strict()
     .check((given) => {
       const twice = singles.find((option) => Array.isArray(given[option]));
       if (twice !== undefined) throw usageError(`--${twice} is given more than once`);
+      if (given["--"] !== undefined && given._.join(" ") !== "job start") {
+        throw usageError("only `job start` takes a command behind --");
+      }
       return true;
     })
     .fail((message: string | null, error: Error | undefined) => {
       // yargs throws some of its own complaints, and hands over those of our commands.
       throw error !== undefined && error.name !== "YError"
         ? error
-        : usageError(message ?? error?.message ?? "");
+        : usageError(complaint(message ?? error?.message ?? "", args));
     })
     .epilogue(
-      "Exit codes: 0 done · 251 wrong usage · 252 failed · 253 denied\n" +
+      "Exit codes: 0 done · 251 wrong usage · 252 failed · 253 denied; more in `$0 job receive --help`\n" +
         "Directory: --dir, else $OUTPOST_AGENT_DIR, else /var/lib/outpost-agent (root) or ~/.local/state/outpost-agent",
     )
     .version(agentVersion)
@@ -137,13 +156,20 @@ function withDirectory<T>(argv: Argv<T>) {
   });
 }
 
+/** What yargs says of a missing word names none. */
+function complaint(message: string, [command]: readonly string[]): string {
+  if (!message.startsWith("Not enough non-option")) return message;
+  return command === "job"
+    ? "which job? Give its id, the beginning of one, or its name"
+    : "the controller's address is missing";
+}
+
 /** yargs says what is wrong; this adds what was meant and where to read on. */
 function usageError(message: string): OutpostError {
-  if (message.startsWith("Not enough non-option")) message = "the controller's address is missing";
   const unknown = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1]?.split(", ") ?? [];
   const meant = unknown
     .map((word) => {
-      const command = suggest(word, commands);
+      const command = suggest(word, words);
       const option = suggest(word, allOptions);
       return command ?? (option === undefined ? undefined : `--${option}`);
     })

@@ -2,9 +2,10 @@
 import { readConfig } from "../config.ts";
 import { expiresAt, readCredentials } from "../credentials.ts";
 import { agentPaths, defaultAgentDirectory } from "../directory.ts";
-import { lockHolder } from "../lock.ts";
+import { type Holder, lockHolder } from "../lock.ts";
 import { hostPlatform } from "../platform/index.ts";
 import { heldJobs, type HeldJob } from "./held-jobs.ts";
+import { heldSessions, type HeldSession } from "./held-sessions.ts";
 
 export interface StatusOptions {
   readonly dir: string;
@@ -20,7 +21,10 @@ interface Status {
   readonly controller: string;
   readonly certificate: { readonly expiresAt: string };
   readonly agent: { readonly running: boolean; readonly pid?: number };
+  /** The process that owns the sessions' shells; it runs when there are some. */
+  readonly sessionHost: { readonly running: boolean; readonly pid?: number };
   readonly jobs: readonly HeldJob[];
+  readonly sessions: readonly HeldSession[];
 }
 
 /** @throws OutpostError `not_found` when the directory has not joined */
@@ -34,7 +38,6 @@ async function readStatus(dir: string): Promise<Status> {
   const config = await readConfig(paths);
   const { certificate } = await readCredentials(paths);
   const platform = hostPlatform();
-  const holder = lockHolder(paths.lock, platform);
   return {
     directory: paths.directory,
     host: config.host,
@@ -42,30 +45,52 @@ async function readStatus(dir: string): Promise<Status> {
     labels: config.labels,
     controller: config.controller,
     certificate: { expiresAt: new Date(expiresAt(certificate)).toISOString() },
-    agent: holder === undefined ? { running: false } : { running: true, pid: holder.pid },
+    agent: running(lockHolder(paths.lock, platform)),
+    sessionHost: running(lockHolder(paths.sessionHostLock, platform)),
     jobs: await heldJobs(paths.jobs, platform),
+    sessions: await heldSessions(paths.sessions, platform),
   };
+}
+
+function running(holder: Holder | undefined): Status["agent"] {
+  return holder === undefined ? { running: false } : { running: true, pid: holder.pid };
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 function asText(found: Status): string {
   const labels = Object.entries(found.labels).map(([key, value]) => `${key}=${value}`);
-  const lines = [
+  const summary = [
     ["host", `${found.name} (${found.host})`],
     ["labels", labels.length === 0 ? "none" : labels.join(" ")],
     ["controller", found.controller],
     ["certificate", certificateText(Date.parse(found.certificate.expiresAt) - Date.now(), found)],
     ["agent", agentText(found)],
     ["directory", found.directory],
-    ["jobs", found.jobs.length === 0 ? "none" : String(found.jobs.length)],
-  ].map(([key, value]) => `${key!.padEnd(12)}${value!}`);
-  for (const { job, state, stdout, stderr } of found.jobs) {
-    lines.push(
+    ["jobs", countText(found.jobs)],
+  ].map(heading);
+  const jobs = found.jobs.map(
+    ({ job, state, stdout, stderr }) =>
       `  ${job}  ${state.padEnd(10)}  stdout ${String(stdout)} bytes, stderr ${String(stderr)} bytes`,
-    );
-  }
-  return lines.join("\n");
+  );
+  const sessions = found.sessions.map(
+    ({ session, name, state, shell, operator }) =>
+      `  ${session}  ${state.padEnd(10)}  ${name === undefined ? "" : `${name}, `}${shell}, opened by ${operator}`,
+  );
+  return [...summary, ...jobs, heading(["sessions", sessionsText(found)]), ...sessions].join("\n");
+}
+
+function heading([key, value]: readonly string[]): string {
+  return `${key!.padEnd(12)}${value!}`;
+}
+
+function countText(held: readonly unknown[]): string {
+  return held.length === 0 ? "none" : String(held.length);
+}
+
+function sessionsText({ sessions, sessionHost }: Status): string {
+  const host = sessionHost.running ? `, in the session host, pid ${String(sessionHost.pid)}` : "";
+  return `${countText(sessions)}${host}`;
 }
 
 function certificateText(leftMs: number, { certificate }: Status): string {

@@ -13,6 +13,7 @@ import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FakeJobs, FakeSpool, runningJob } from "../testing/jobs.ts";
 import { FakeSession } from "../testing/session.ts";
+import { FakeSessionHost, openSessions } from "../testing/sessions.ts";
 import type { AgentPeer } from "./context.ts";
 import { createHandlers } from "./handlers.ts";
 
@@ -29,7 +30,12 @@ beforeEach(async () => {
   agent = new Peer(link.sockets[0], {
     local: agentMethods,
     remote: controllerAgentMethods,
-    handlers: createHandlers({ jobs, peer: () => agent, goodbye: (params) => void goodbyes.push(params) }),
+    handlers: createHandlers({
+      jobs,
+      sessions: openSessions(new FakeSessionHost().dial),
+      peer: () => agent,
+      goodbye: (params) => void goodbyes.push(params),
+    }),
   });
   controller = new FakeSession(link.sockets[1]).peer;
   await agent.request("hello", { versions: { min: 1, max: 1 }, software: "test", maxMessageBytes: 2 ** 20 });

@@ -1,18 +1,21 @@
-/** What the agent answers: each handler takes parsed params, calls the job store, and answers. */
+/** What the agent answers: each handler takes parsed params, calls the job store or the sessions, and answers. */
 import type { agentMethods, Handlers } from "@outpost/protocol";
-import type { AgentPeer, HeldJobs } from "./context.ts";
+import type { AgentPeer, HeldJobs, HeldSessions } from "./context.ts";
 import { receiveInput } from "./job-input.ts";
 import { readJob } from "./job-read.ts";
+import { sessionHandlers } from "./session.ts";
 
 export interface HandlerContext {
   readonly jobs: HeldJobs;
+  readonly sessions: HeldSessions;
   /** The connection that the requests come from. A function: the handlers exist before their peer. */
   readonly peer: () => AgentPeer;
   /** The controller is about to close the connection. */
   readonly goodbye: (params: { reason: string; retryAfterMs: number }) => void;
 }
 
-export function createHandlers({ jobs, peer, goodbye }: HandlerContext): Handlers<typeof agentMethods> {
+export function createHandlers(context: HandlerContext): Handlers<typeof agentMethods> {
+  const { jobs, peer, goodbye } = context;
   return {
     "job.start": (params, call) => jobs.start(params, call.signal),
     "job.read": (params, call) => readJob(jobs, peer(), params, call),
@@ -27,6 +30,7 @@ export function createHandlers({ jobs, peer, goodbye }: HandlerContext): Handler
       return {};
     },
     "job.input": (params, call) => receiveInput(jobs, peer(), params, call),
+    ...sessionHandlers(context),
     goodbye,
   };
 }

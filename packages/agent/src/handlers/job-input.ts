@@ -20,7 +20,7 @@ const windowBytes = limits.defaultWindowBytes;
  */
 export async function receiveInput(
   jobs: HeldJobs,
-  peer: AgentPeer,
+  peer: Pick<AgentPeer, "acceptStream">,
   params: JobInputParams,
   call: Call<typeof agentMethods, "job.input">,
 ): Promise<{ size: number }> {

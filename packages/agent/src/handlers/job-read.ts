@@ -13,7 +13,7 @@ import type { AgentPeer, HeldJobs } from "./context.ts";
 
 export async function readJob(
   jobs: HeldJobs,
-  peer: AgentPeer,
+  peer: Pick<AgentPeer, "openStream">,
   params: JobReadParams,
   call: Call<typeof agentMethods, "job.read">,
 ): Promise<JobReadResult> {

@@ -8,6 +8,12 @@
  *                   exit record complete           ──▶ ended
  *                   exit file not yet made         ──▶ nothing ran: it is made right before the process
  *                   else                           ──▶ lost: it may have run
+ *
+ * A job in a session has no process of its own; its session is asked again, which knows what became of it:
+ *
+ *     exit file not yet made    ──▶ nothing ran: the session was not asked yet
+ *     process.json  other boot  ──▶ ended: from the exit record, else lost
+ *     else                      ──▶ in a session (whether it has ended meanwhile, the session job looks itself)
  */
 import { existsSync } from "node:fs";
 import type { Platform, ProcessInfo } from "../platform/index.ts";
@@ -19,8 +25,16 @@ import { emptyExitRecord } from "./wrapper.ts";
 
 export type Finding =
   | { readonly kind: "running"; readonly process: ProcessRecord; readonly spec: Partial<SpecRecord> }
+  | {
+      readonly kind: "inSession";
+      readonly spec: SessionSpecRecord;
+      /** The shell, when it is known to have been given the command. */
+      readonly process?: ProcessRecord;
+    }
   | { readonly kind: "ended"; readonly end: EndRecord }
   | { readonly kind: "nothing" };
+
+type SessionSpecRecord = SpecRecord & { readonly session: NonNullable<SpecRecord["session"]> };
 
 export class Adoption {
   readonly #platform: Platform;
@@ -35,6 +49,7 @@ export class Adoption {
   examine(directory: JobDirectory, now: number): Finding {
     const spec = directory.readSpec();
     const process = directory.readProcess();
+    if (isInSession(spec)) return this.#inSession(directory, spec, process, now);
     if (process !== undefined) return { kind: "running", process, spec: spec ?? {} };
     const wrapper = this.#findWrapper(directory);
     if (wrapper !== undefined) {
@@ -48,6 +63,25 @@ export class Adoption {
       };
     }
     return this.#withoutProcess(directory, spec, now);
+  }
+
+  #inSession(
+    directory: JobDirectory,
+    spec: SessionSpecRecord,
+    process: ProcessRecord | undefined,
+    now: number,
+  ): Finding {
+    if (this.#nothingRan(directory, spec)) return { kind: "nothing" };
+    const { bootId } = this.#platform;
+    if (spec.bootId === bootId) {
+      return { kind: "inSession", spec, ...(process === undefined ? {} : { process }) };
+    }
+    const { record, at } = directory.readExit();
+    const conclusion = conclude({ record, stop: directory.readStop(), rebooted: true, diskFull: false });
+    const written = { stdout: directory.sizeOf("stdout"), stderr: directory.sizeOf("stderr") };
+    const startedAt = process === undefined ? {} : { startedAt: process.startedAt };
+    const endedAt = record.kind === "complete" ? { endedAt: at } : {};
+    return { kind: "ended", end: { ...conclusion, ...startedAt, ...endedAt, written, settledAt: now } };
   }
 
   #withoutProcess(directory: JobDirectory, spec: SpecRecord | undefined, now: number): Finding {
@@ -85,4 +119,8 @@ export class Adoption {
       ({ pid, group }) => pid === group && carriesMarks(this.#platform.environment(pid), marks),
     );
   }
+}
+
+function isInSession(spec: SpecRecord | undefined): spec is SessionSpecRecord {
+  return spec?.session !== undefined;
 }

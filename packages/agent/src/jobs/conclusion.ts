@@ -13,6 +13,8 @@ export interface Evidence {
   readonly notStarted?: string | undefined;
   /** The disk was so full at the end that output may be missing. */
   readonly diskFull: boolean;
+  /** What to say when there is no record, and the host was not restarted. Default: that the wrapper vanished. */
+  readonly lost?: EndReason;
 }
 
 export type Conclusion = Pick<EndRecord, "state" | "exit" | "reason">;
@@ -33,8 +35,7 @@ export function conclude(evidence: Evidence): Conclusion {
   if (stop !== undefined && !(evidence.rebooted && record.kind !== "complete")) {
     return { state: stop.code === "stopped" ? "stopped" : "failed", ...exit, reason: stopReason(stop) };
   }
-  if (record.kind !== "complete")
-    return { state: "lost", reason: lostReason(record.kind, evidence.rebooted) };
+  if (record.kind !== "complete") return { state: "lost", reason: lostReason(record.kind, evidence) };
   if (evidence.notStarted !== undefined) {
     return { state: "failed", reason: { code: "start_failed", message: evidence.notStarted } };
   }
@@ -57,13 +58,15 @@ function stopReason(stop: StopRecord): EndReason {
   return { code: stop.code, message: stop.message, ...(stop.by === undefined ? {} : { by: stop.by }) };
 }
 
-function lostReason(kind: "empty" | "damaged", rebooted: boolean): EndReason {
+function lostReason(kind: "empty" | "damaged", { rebooted, lost }: Evidence): EndReason {
   if (rebooted) return { code: "host_rebooted", message: "the host was restarted while the job ran" };
   if (kind === "damaged") {
     return { code: "record_damaged", message: "the job ended, but its exit record is damaged" };
   }
-  return {
-    code: "wrapper_vanished",
-    message: "the process that watches the job disappeared without a record of how the job ended",
-  };
+  return (
+    lost ?? {
+      code: "wrapper_vanished",
+      message: "the process that watches the job disappeared without a record of how the job ended",
+    }
+  );
 }

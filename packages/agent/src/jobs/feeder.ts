@@ -6,8 +6,9 @@
  * Ends with 0 when all of `stdin` was written and `stdin.end` says that it is complete, when nobody reads any more, or
  * when the job is over. Plain Node and nothing else: one of these runs for each job with a streamed input.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, watch, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, watch, writeSync } from "node:fs";
 import { join } from "node:path";
+import { completeSize, jobIsOver } from "./feed-source.ts";
 
 const directory = process.argv[2]!;
 const blockBytes = 64 * 1024;
@@ -17,28 +18,6 @@ const pollMs = 1_000;
 const spool = openSync(join(directory, "stdin"), "r");
 const block = Buffer.alloc(blockBytes);
 let offset = 0;
-
-/** The size of the whole input, once that is known. */
-function completeSize(): number | undefined {
-  try {
-    const record = JSON.parse(readFileSync(join(directory, "stdin.end"), "utf8")) as { size: number };
-    return record.size;
-  } catch {
-    return undefined;
-  }
-}
-
-function jobIsOver(): boolean {
-  try {
-    // The record of how the job ended is the only thing that ends a line there.
-    return (
-      readFileSync(join(directory, "exit"), "latin1").includes("\n") ||
-      existsSync(join(directory, "end.json"))
-    );
-  } catch {
-    return !existsSync(join(directory, "spec.json"));
-  }
-}
 
 /** Writes what is there. The pipe blocks: the job's pace is ours. */
 function feed(): void {
@@ -53,13 +32,13 @@ function feed(): void {
 function step(): void {
   try {
     // First whether it is complete, then what is there: the other way round, what came between would be lost.
-    const size = completeSize();
+    const size = completeSize(directory);
     feed();
     if (size !== undefined && offset >= size) process.exit(0);
   } catch (error) {
     process.exit((error as NodeJS.ErrnoException).code === "EPIPE" ? 0 : 1);
   }
-  if (jobIsOver()) process.exit(0);
+  if (jobIsOver(directory)) process.exit(0);
 }
 
 process.on("exit", () => closeSync(spool));

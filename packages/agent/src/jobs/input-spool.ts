@@ -25,6 +25,8 @@ export interface InputSpool {
 export interface SpoolOptions {
   readonly job: Job;
   readonly directory: JobDirectory;
+  /** The file that it is kept in. */
+  readonly name: "stdin" | "stdin.spool";
   /** @throws OutpostError `disk_full` when so many bytes more would be too much */
   readonly checkRoom: (bytes: number) => void;
   readonly stop: (message: string) => void;
@@ -39,7 +41,7 @@ export class SpoolFile implements InputSpool {
 
   constructor(options: SpoolOptions) {
     this.#options = options;
-    this.#size = options.directory.sizeOf("stdin");
+    this.#size = options.directory.sizeOf(options.name);
     this.#complete = readSmallFile(options.directory.file("stdin.end"), EndMark) !== undefined;
     options.job.inputBytes = this.#size;
   }
@@ -82,10 +84,10 @@ export class SpoolFile implements InputSpool {
     const fresh = bytes.subarray(Math.min(bytes.byteLength, this.#size - offset));
     if (fresh.byteLength === 0) return;
     if (this.#complete) throw new OutpostError(ErrorCode.conflict, "the input has ended already");
-    const { directory, job, checkRoom } = this.#options;
+    const { directory, name, job, checkRoom } = this.#options;
     if (job.ended) throw new OutpostError(ErrorCode.conflict, "the job has ended");
     checkRoom(fresh.byteLength);
-    const file = openSync(directory.file("stdin"), "r+");
+    const file = openSync(directory.file(name), "r+");
     try {
       for (let at = 0; at < fresh.byteLength;) {
         const { bytesWritten } = await writeAt(file, fresh, at, fresh.byteLength - at, this.#size);

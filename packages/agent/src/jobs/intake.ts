@@ -1,8 +1,8 @@
 /** The way in: checks whether a job may start, makes its directory, and launches it when it is its turn. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ErrorCode, type JobStartParams, OutpostError } from "@outpost/protocol";
+import { ErrorCode, type JobStartParams, OutpostError, type SessionId } from "@outpost/protocol";
 import { Job } from "./job.ts";
-import type { JobDirectory } from "./job-directory.ts";
+import type { JobDirectory, StartRequest } from "./job-directory.ts";
 import type { JobStore } from "./job-store.ts";
 import { checkArguments, Launcher } from "./launcher.ts";
 import { removeDirectory } from "./removal.ts";
@@ -28,33 +28,45 @@ export class Intake {
    * Takes a job in that was never here. It is pending when this returns, and its directory is there.
    * @throws OutpostError `limit_exceeded`, `disk_full`: nothing is left of it
    */
-  accept(params: JobStartParams): Job {
-    const { clock } = this.#store.options;
-    const now = clock.now();
-    if (params.expiresAt < now) {
-      const message = "the request to start it reached the host after it had expired; nothing ran";
-      return this.#store.refused(params.job, { code: "expired", message }, now);
+  accept(params: StartRequest): Job {
+    const { job, directory } = this.admit(params);
+    if (!job.ended) {
+      this.#launches = this.#launches.then(() => this.#launch(job, directory, params)).then(() => nextTurn());
     }
-    this.#checkLimits(params);
-    const directory = this.#store.directory(params.job);
-    try {
-      this.#make(directory, params, now);
-    } catch {
-      // The disk filled up just now: perhaps ended jobs can make room.
-      this.#store.retention.enforce();
-      this.#make(directory, params, now);
-    }
-    const job = new Job(params.job);
-    this.#store.jobs.set(job.id, job);
-    this.#launches = this.#launches.then(() => this.#launch(job, directory, params)).then(() => nextTurn());
     return job;
   }
 
+  /**
+   * Makes a job and its directory, or one that was refused because it came too late.
+   * @param session the one of this host in which it is to run
+   * @throws OutpostError as `accept`
+   */
+  admit(params: StartRequest, session?: SessionId): { readonly job: Job; readonly directory: JobDirectory } {
+    const { clock } = this.#store.options;
+    const now = clock.now();
+    const directory = this.#store.directory(params.job);
+    if (params.expiresAt < now) {
+      const message = "the request to start it reached the host after it had expired; nothing ran";
+      return { job: this.#store.refused(params.job, { code: "expired", message }, now), directory };
+    }
+    this.#checkLimits(params);
+    try {
+      this.#make(directory, params, now, session);
+    } catch {
+      // The disk filled up just now: perhaps ended jobs can make room.
+      this.#store.retention.enforce();
+      this.#make(directory, params, now, session);
+    }
+    const job = new Job(params.job, params.origin);
+    this.#store.jobs.set(job.id, job);
+    return { job, directory };
+  }
+
   /** @throws OutpostError `disk_full`; nothing is left behind */
-  #make(directory: JobDirectory, params: JobStartParams, now: number): void {
+  #make(directory: JobDirectory, params: StartRequest, now: number, session?: SessionId): void {
     try {
       directory.create();
-      directory.writeSpec(params, now, this.#store.options.platform.bootId);
+      directory.writeSpec(params, now, this.#store.options.platform.bootId, session);
     } catch (error) {
       removeDirectory(directory.path);
       throw fileError(error);
@@ -103,7 +115,8 @@ export class Intake {
   }
 }
 
-function fileError(error: unknown): OutpostError {
+/** What an error of the file system means for a start. */
+export function fileError(error: unknown): OutpostError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT") {
     return new OutpostError(ErrorCode.diskFull, "the host's disk is full", { cause: error });

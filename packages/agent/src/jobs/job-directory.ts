@@ -3,7 +3,9 @@
  *
  *     spec.json       what was asked, by whom, when                complete before anything runs
  *     script/NAME     the body of a script command
- *     stdin           input: inline, or as far as it has arrived
+ *     command         text for the shell of the session that the job runs in
+ *     stdin           input: inline, or as far as it has arrived   in a session, a streamed one: the pipe
+ *     stdin.spool     in a session: a streamed input as far as it has arrived
  *     stdin.end       the size of a streamed input                 only once it is complete
  *     stdout stderr   the bytes, nothing else
  *     exit            spaces; the wrapper's record at the end      exit-record.ts; the last one before the process
@@ -19,10 +21,12 @@ import {
   EndReason,
   EndReasonCode,
   Exit,
+  JobOrigin,
   JobState,
   type JobId,
   type JobSpec,
   type JobStartParams,
+  SessionId,
 } from "@outpost/protocol";
 import * as v from "valibot";
 import { parseExitRecord, type ExitRecord } from "./exit-record.ts";
@@ -37,19 +41,29 @@ const SpecRecord = v.object({
   timeoutMs: v.optional(v.number()),
   graceMs: v.optional(v.number()),
   streamed: v.boolean(),
+  origin: v.optional(JobOrigin),
+  /** The session of this host in whose shell it runs. */
+  session: v.optional(v.object({ id: SessionId, busy: v.picklist(["wait", "fail"]) })),
 });
 export type SpecRecord = v.InferOutput<typeof SpecRecord>;
 
 const ProcessRecord = v.object({
-  /** The wrapper: leader of the job's session and process group. */
+  /** The wrapper: leader of the job's session and process group. With `session`: that session's shell, not the job's. */
   pid: v.number(),
   startTime: v.string(),
   bootId: v.string(),
   startedAt: v.number(),
   /** The main process's program, as it was found. */
   program: v.string(),
+  /** The session in whose shell it runs: then `pid` MUST NOT be signalled. */
+  session: v.optional(SessionId),
 });
 export type ProcessRecord = v.InferOutput<typeof ProcessRecord>;
+
+/** A job as asked for, by an operator or (`origin`) by somebody on this host. */
+export interface StartRequest extends JobStartParams {
+  readonly origin?: JobOrigin;
+}
 
 /** That a job is being stopped. Written before the first signal, so that whoever finds the job knows who it was. */
 const StopRecord = v.object({
@@ -68,6 +82,8 @@ const EndRecord = v.object({
   exit: v.optional(Exit),
   reason: v.optional(EndReason),
   written: v.object({ stdout: v.number(), stderr: v.number() }),
+  /** As in the spec, which is not read for jobs that have ended. */
+  origin: v.optional(JobOrigin),
   /** When the agent concluded it. The age of an ended job counts from here. */
   settledAt: v.number(),
 });
@@ -85,7 +101,18 @@ export class JobDirectory {
     this.path = join(root, job);
   }
 
-  file(name: "stdout" | "stderr" | "timeline" | "exit" | "stdin" | "stdin.end" | "spec.json"): string {
+  file(
+    name:
+      | "stdout"
+      | "stderr"
+      | "timeline"
+      | "exit"
+      | "command"
+      | "stdin"
+      | "stdin.spool"
+      | "stdin.end"
+      | "spec.json",
+  ): string {
     return join(this.path, name);
   }
 
@@ -94,8 +121,9 @@ export class JobDirectory {
     mkdirSync(this.path, { mode: 0o700 });
   }
 
-  writeSpec(params: JobStartParams, acceptedAt: number, bootId: string): void {
-    const { spec, operator, job } = params;
+  /** @param session the one of the spec's sessions that this host has */
+  writeSpec(params: StartRequest, acceptedAt: number, bootId: string, session?: SessionId): void {
+    const { spec, operator, job, origin } = params;
     const { timeoutMs, graceMs } = spec;
     const streamed = spec.input.kind === "stream";
     const asked = { ...spec, command: withoutBody(spec.command), input: { kind: spec.input.kind } };
@@ -107,6 +135,8 @@ export class JobDirectory {
       timeoutMs,
       graceMs,
       streamed,
+      origin,
+      session: session === undefined ? undefined : { id: session, busy: spec.session?.busy ?? "wait" },
       spec: asked,
     });
   }
@@ -158,7 +188,7 @@ export class JobDirectory {
   }
 
   /** The size of one of its files in bytes, 0 when it is not there. */
-  sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin" | "exit"): number {
+  sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin" | "stdin.spool" | "exit"): number {
     return statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
   }
 }

@@ -19,8 +19,11 @@ import { type EndRecord, JobDirectory } from "./job-directory.ts";
 import { removeDirectory } from "./removal.ts";
 import { Retention } from "./retention.ts";
 import { RunningJob, type RunningJobContext, type RunningJobOptions } from "./running-job.ts";
+import { SessionJob, type SessionJobOptions } from "./session-job.ts";
+import type { SessionShells } from "./session-shells.ts";
 import type { JobSettings } from "./settings.ts";
 import { type Tombstone, Tombstones } from "./tombstones.ts";
+import type { WatchedJob } from "./watched-job.ts";
 import { WriteBehind } from "./write-behind.ts";
 
 export interface JobStoreOptions {
@@ -30,12 +33,15 @@ export interface JobStoreOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly platform: Platform;
+  /** Default: the host has no sessions, and jobs in sessions are refused. */
+  readonly sessions?: SessionShells;
 }
 
 export class JobStore {
   /** Every job that is pending or running, or has ended and is not removed. */
   readonly jobs = new Map<JobId, Job>();
-  readonly running = new Map<JobId, RunningJob>();
+  /** Every job that has not ended, but for those that are not launched yet. */
+  readonly running = new Map<JobId, WatchedJob>();
   readonly tombstones: Tombstones;
   readonly retention: Retention;
   readonly options: JobStoreOptions;
@@ -99,6 +105,26 @@ export class JobStore {
     return running;
   }
 
+  /** A job that a session is, or was, asked for: watches over it from now on. @throws as `watch` */
+  watchInSession(options: SessionJobOptions, streamed: boolean): SessionJob {
+    const { job } = options;
+    const running = new SessionJob(options, this.#context);
+    this.running.set(job.id, running);
+    if (streamed) this.#streamed.add(job.id);
+    return running;
+  }
+
+  /** Nothing ran, and whoever asked for it is told so: nothing is left of it. */
+  withdraw(job: Job, reason: EndReason): void {
+    this.running.delete(job.id);
+    this.#spools.delete(job.id);
+    this.#streamed.delete(job.id);
+    this.jobs.delete(job.id);
+    job.end({ state: "failed", reason, written: { ...job.written }, settledAt: this.options.clock.now() });
+    job.forget("removed");
+    removeDirectory(this.directory(job.id).path);
+  }
+
   /** @throws OutpostError `conflict` when the job has ended, or takes no streamed input */
   spool(id: JobId): SpoolFile {
     const running = this.running.get(id);
@@ -110,6 +136,7 @@ export class JobStore {
     const spool = new SpoolFile({
       job,
       directory,
+      name: running.spool,
       checkRoom: (bytes) => this.retention.checkRoom(bytes),
       stop: (message) => running.stop("stopped", message),
     });
@@ -121,7 +148,7 @@ export class JobStore {
   endedUnwatched(job: Job, end: EndRecord): void {
     job.end(end);
     try {
-      this.directory(job.id).writeEnd(end);
+      this.directory(job.id).writeEnd(job.endRecord());
     } catch (error) {
       this.options.log.warn({ job: job.id, err: error }, "cannot record how a job ended");
     }
@@ -148,7 +175,8 @@ export class JobStore {
     removeDirectory(this.directory(job.id).path, recorded ? diskBytes : 0);
     // On a full disk there is room for it only now.
     if (!recorded) this.#bury(tombstone, "the job is forgotten");
-    if (cause === "evicted" || cause === "removed") this.changed(job);
+    // Who received a job on this host, received it from nobody who would tell the controller.
+    if (cause === "evicted" || cause === "removed" || job.origin !== undefined) this.changed(job);
   }
 
   changed(job: Job): void {
@@ -169,7 +197,7 @@ export class JobStore {
     this.#listeners.clear();
   }
 
-  #settled(running: RunningJob, end: EndRecord): void {
+  #settled(running: WatchedJob, end: EndRecord): void {
     const { job, directory } = running;
     this.running.delete(job.id);
     this.#spools.delete(job.id);

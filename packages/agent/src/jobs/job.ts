@@ -7,7 +7,16 @@
  * While `running`, `exit` may be known already: the main process has ended, and others of its group still hold the
  * output open. A final state never changes; `removed` says that the output is gone.
  */
-import type { EndReason, Exit, GapReason, JobId, JobState, JobStatus, Positions } from "@outpost/protocol";
+import type {
+  EndReason,
+  Exit,
+  GapReason,
+  JobId,
+  JobOrigin,
+  JobState,
+  JobStatus,
+  Positions,
+} from "@outpost/protocol";
 import type { EndRecord } from "./job-directory.ts";
 
 /** What of a job is on disk only after a while, so that short jobs that are received at once cost no more files. */
@@ -25,6 +34,8 @@ export interface Extents {
 
 export class Job {
   readonly id: JobId;
+  /** Set for a job that was started on this host, and not by an operator. */
+  readonly origin: JobOrigin | undefined;
   readonly written: Extents = { stdout: 0, stderr: 0 };
   readonly received: Extents = { stdout: 0, stderr: 0 };
   /** Size of the timeline in bytes, what is not yet on disk included. */
@@ -42,8 +53,9 @@ export class Job {
   /** Told when output grew or the state changed. */
   readonly #watchers = new Set<() => void>();
 
-  constructor(id: JobId) {
+  constructor(id: JobId, origin?: JobOrigin) {
     this.id = id;
+    this.origin = origin;
   }
 
   get ended(): boolean {
@@ -87,6 +99,7 @@ export class Job {
     if (this.#endedAt !== undefined) status.endedAt = this.#endedAt;
     if (this.#exit !== undefined) status.exit = this.#exit;
     if (this.#reason !== undefined) status.reason = this.#reason;
+    if (this.origin !== undefined) status.origin = this.origin;
     if (this.#removed !== undefined) status.removed = true;
     return status;
   }

@@ -10,7 +10,6 @@ import {
   type JobId,
   type JobReadParams,
   type JobReadResult,
-  type JobStartParams,
   type JobStartResult,
   type JobStatus,
   type JobStopParams,
@@ -24,9 +23,12 @@ import { Acknowledgements } from "./acknowledgements.ts";
 import type { InputSpool } from "./input-spool.ts";
 import { Intake } from "./intake.ts";
 import { Job } from "./job.ts";
+import type { StartRequest } from "./job-directory.ts";
 import { JobStore } from "./job-store.ts";
 import { OutputReader, type ReadSink } from "./output-reader.ts";
 import { removalGaps } from "./removal-gaps.ts";
+import { SessionIntake } from "./session-intake.ts";
+import type { SessionShells } from "./session-shells.ts";
 import type { JobSettings } from "./settings.ts";
 import { takeUpJobs } from "./taking-up.ts";
 
@@ -48,12 +50,15 @@ export interface JobsOptions {
   readonly log: Logger;
   /** Default: this host's. */
   readonly platform?: Platform;
+  /** For jobs that run in sessions. Default: the host has none, and such jobs are refused. */
+  readonly sessions?: SessionShells;
 }
 
 export class Jobs implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #store: JobStore;
   readonly #intake: Intake;
+  readonly #sessionIntake: SessionIntake;
   readonly #acknowledgements: Acknowledgements;
   #cancelTick: (() => void) | undefined;
   /** The next tick is far away, because nothing runs. */
@@ -75,21 +80,26 @@ export class Jobs implements AsyncDisposable {
     this.#clock = options.clock;
     this.#store = new JobStore({ ...options, platform: options.platform ?? hostPlatform() });
     this.#intake = new Intake(this.#store);
+    this.#sessionIntake = new SessionIntake(this.#store, this.#intake);
     this.#acknowledgements = new Acknowledgements(options.clock);
   }
 
   /**
    * Starts a job, unless a job of that id was ever started here: then says how that one stands.
-   * Resolves when the job has ended, or after `inlineWaitMs`, or when `signal` aborts (the job goes on).
-   * @throws OutpostError `limit_exceeded`, `disk_full`: nothing ran. A program that cannot be started is a job that
+   * Resolves when the job has ended, or after `inlineWaitMs`, or when `signal` aborts (the job goes on). In a session it
+   * may still be `pending` then: it waits for its turn.
+   * @throws OutpostError `limit_exceeded`, `disk_full`; in a session also `not_found`, `conflict`, `invalid_argument` and
+   * `busy`: nothing ran. A program that cannot be started is a job that
    * `failed` with reason `start_failed`; a start that came too late one with reason `expired`.
    */
-  async start(params: JobStartParams, signal?: AbortSignal): Promise<JobStartResult> {
+  async start(params: StartRequest, signal?: AbortSignal): Promise<JobStartResult> {
+    const inSession = params.spec.session !== undefined;
+    if (inSession) await this.#sessionIntake.accepted(params.job);
     const held = this.#store.jobs.get(params.job) ?? this.#store.tombstones.find(params.job);
     if (held !== undefined && !(held instanceof Job)) return { status: held.status };
-    const job = held ?? this.#intake.accept(params);
+    const job = held ?? (inSession ? await this.#sessionIntake.accept(params) : this.#intake.accept(params));
     this.#tickSoon();
-    await this.#until(job, () => job.status().state !== "pending", undefined, signal);
+    if (!inSession) await this.#until(job, () => job.status().state !== "pending", undefined, signal);
     await this.#until(job, () => job.ended, params.inlineWaitMs, signal);
     return this.#startResult(job);
   }
@@ -141,6 +151,8 @@ export class Jobs implements AsyncDisposable {
    * @throws OutpostError `not_found`
    */
   async stop({ job: id, operator, graceMs }: JobStopParams): Promise<JobStatus> {
+    // As with one that is about to be launched, below.
+    await this.#sessionIntake.accepted(id);
     const job = this.#store.jobs.get(id);
     const status = this.#store.status(id);
     if (status === undefined) throw notFound(id);
@@ -161,6 +173,7 @@ export class Jobs implements AsyncDisposable {
 
   /** The job's input, to be written to. @throws OutpostError `not_found`; `conflict` when its input is not a stream, or the job has ended */
   async input(id: JobId): Promise<InputSpool> {
+    await this.#sessionIntake.accepted(id);
     const job = this.#store.jobs.get(id);
     if (job === undefined && !this.#store.tombstones.has(id)) throw notFound(id);
     await this.#intake.launched;

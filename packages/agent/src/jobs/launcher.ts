@@ -133,13 +133,17 @@ function writeCommand(directory: JobDirectory, command: Command): string[] {
       return [...command.argv];
     case "shell":
       return ["/bin/sh", "-c", command.text];
-    case "script": {
-      const path = join(directory.path, "script", command.name);
-      mkdirSync(join(directory.path, "script"), { mode: 0o700 });
-      writeFileSync(path, command.body, { mode: 0o700 });
-      return [path, ...command.args];
-    }
+    case "script":
+      return [writeScript(directory, command), ...command.args];
   }
+}
+
+/** Returns the path of the script's file. */
+export function writeScript(directory: JobDirectory, { name, body }: Command & { kind: "script" }): string {
+  const path = join(directory.path, "script", name);
+  mkdirSync(join(directory.path, "script"), { mode: 0o700 });
+  writeFileSync(path, body, { mode: 0o700 });
+  return path;
 }
 
 function openInline(directory: JobDirectory, bytes: Uint8Array): number {

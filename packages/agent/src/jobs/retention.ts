@@ -8,8 +8,9 @@ import { ErrorCode, OutpostError, type Clock } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { planEviction } from "./eviction.ts";
 import type { Job } from "./job.ts";
-import { limitGraceMs, type RunningJob } from "./running-job.ts";
+import { limitGraceMs } from "./running-job.ts";
 import type { JobSettings } from "./settings.ts";
+import type { WatchedJob } from "./watched-job.ts";
 
 /** Growth of all jobs together after which the limits are checked without waiting for the next tick, in bytes. */
 const checkEveryBytes = 8 * 1024 * 1024;
@@ -26,7 +27,7 @@ export interface RetentionOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly jobs: () => Iterable<Job>;
-  readonly running: () => Iterable<RunningJob>;
+  readonly running: () => Iterable<WatchedJob>;
   readonly remove: (job: Job, cause: "evicted" | "removed") => void;
 }
 
@@ -122,7 +123,7 @@ export class Retention {
 
   #stopWriter(): void {
     const { running, log } = this.#options;
-    let most: RunningJob | undefined;
+    let most: WatchedJob | undefined;
     let mostGrown = 0;
     for (const candidate of running()) {
       const grown = candidate.job.diskBytes - (this.#writtenAtLastCheck.get(candidate.job) ?? smallestBytes);

@@ -18,12 +18,15 @@ import type { EndRecord, JobDirectory, ProcessRecord, SpecRecord, StopRecord } f
 import { OutputLog } from "./output-log.ts";
 import { explainNotStarted } from "./program.ts";
 import type { Tree } from "./process-tree.ts";
+import { recordStop } from "./stop-record.ts";
+import { TimeLimit } from "./time-limit.ts";
 import type { Timeline } from "./timeline.ts";
 import { Termination } from "./termination.ts";
+import type { WatchedJob } from "./watched-job.ts";
 
 /** How often to look whether others still hold the output, in milliseconds: at first, and at most. */
-const firstDrainMs = 3;
-const longestDrainMs = 500;
+export const firstDrainMs = 3;
+export const longestDrainMs = 500;
 
 /** A job that fills the disk has only this long between SIGTERM and SIGKILL, in milliseconds: it writes on meanwhile. */
 export const limitGraceMs = 1_000;
@@ -41,7 +44,7 @@ export interface RunningJobContext {
   /** Its state changed and it has not ended. */
   readonly changed: (job: Job) => void;
   /** It has ended; the record is not on disk yet. */
-  readonly settled: (running: RunningJob, end: EndRecord) => void;
+  readonly settled: (running: WatchedJob, end: EndRecord) => void;
 }
 
 export interface RunningJobOptions {
@@ -54,10 +57,11 @@ export interface RunningJobOptions {
   readonly files?: { readonly stdout: number; readonly stderr: number; readonly exit: number };
 }
 
-export class RunningJob {
+export class RunningJob implements WatchedJob {
   readonly job: Job;
   readonly directory: JobDirectory;
   readonly output: OutputLog;
+  readonly spool = "stdin";
   readonly #context: RunningJobContext;
   readonly #options: RunningJobOptions;
   /** Our child's exit is told by an event; an adopted wrapper has to be looked at. */
@@ -71,7 +75,7 @@ export class RunningJob {
   #survivors = 0;
   #drainMs = firstDrainMs;
   #cancelDrain: (() => void) | undefined;
-  #cancelTimeout: (() => void) | undefined;
+  #timeLimit: TimeLimit | undefined;
 
   constructor(options: RunningJobOptions, context: RunningJobContext) {
     const { job, directory, files } = options;
@@ -143,23 +147,9 @@ export class RunningJob {
       if (graceMs !== undefined) this.#termination?.hasten(graceMs);
       return;
     }
-    const { clock, defaultGraceMs, log } = this.#context;
-    const grace = graceMs ?? this.#options.spec.graceMs ?? defaultGraceMs;
-    const record: StopRecord = {
-      at: clock.now(),
-      graceMs: grace,
-      code,
-      message,
-      ...(by === undefined ? {} : { by }),
-    };
-    try {
-      this.directory.writeStop(record);
-    } catch (error) {
-      // Better a stop that a crash of ours would misattribute than a job that cannot be stopped on a full disk.
-      log.warn({ job: this.job.id, err: error }, "cannot record the stop of a job");
-    }
-    this.#stop = record;
-    this.#terminate(record);
+    const grace = graceMs ?? this.#options.spec.graceMs ?? this.#context.defaultGraceMs;
+    this.#stop = recordStop(this.directory, this.#context, { code, message, by, graceMs: grace });
+    this.#terminate(this.#stop);
   }
 
   /** Lets go of it; the job runs on. */
@@ -171,7 +161,7 @@ export class RunningJob {
 
   #terminate(stop: StopRecord): void {
     const { platform, clock } = this.#context;
-    this.#cancelTimeout?.();
+    this.#timeLimit?.cancel();
     this.#cancelDrain?.();
     this.#termination = new Termination({
       platform,
@@ -283,7 +273,7 @@ export class RunningJob {
 
   #release(): void {
     this.#cancelDrain?.();
-    this.#cancelTimeout?.();
+    this.#timeLimit?.cancel();
     this.#termination?.dispose();
     this.output.close();
     const exit = this.#options.files?.exit;
@@ -302,20 +292,11 @@ export class RunningJob {
     );
   }
 
-  /** The start is in the past of the host's time; from now on the time that passes counts, whatever the host's time does. */
   #armTimeout(): void {
-    const { clock } = this.#context;
     const { timeoutMs } = this.#options.spec;
     if (timeoutMs === undefined) return;
-    const leftMs = this.#options.process.startedAt + timeoutMs - clock.now();
-    this.#waitForTimeout(clock.monotonicMs() + leftMs, timeoutMs);
-  }
-
-  #waitForTimeout(deadlineMs: number, timeoutMs: number): void {
-    const { clock } = this.#context;
-    const leftMs = deadlineMs - clock.monotonicMs();
-    if (leftMs <= 0) this.stop("timed_out", `it ran longer than its timeout of ${String(timeoutMs)} ms`);
-    // Timers are at most 24.8 days long, so one that fires does not mean that the time is over.
-    else this.#cancelTimeout = clock.after(leftMs, () => this.#waitForTimeout(deadlineMs, timeoutMs));
+    this.#timeLimit = new TimeLimit(this.#context.clock, this.#options.process.startedAt, timeoutMs, () =>
+      this.stop("timed_out", `it ran longer than its timeout of ${String(timeoutMs)} ms`),
+    );
   }
 }

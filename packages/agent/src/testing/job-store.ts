@@ -21,6 +21,7 @@ import {
 } from "@outpost/protocol";
 import { pino } from "pino";
 import { hostPlatform } from "../platform/index.ts";
+import type { SessionShells } from "../jobs/session-shells.ts";
 import { defaultJobSettings, Jobs, type JobSettings, type ReadSink } from "../jobs/index.ts";
 
 export interface Store extends AsyncDisposable {
@@ -35,12 +36,13 @@ export interface Store extends AsyncDisposable {
 export interface StoreOptions {
   readonly settings?: Partial<JobSettings>;
   readonly directory?: string;
+  readonly sessions?: SessionShells;
 }
 
 /** A store whose jobs are stopped, and whose directory goes, when it is disposed of. */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
   const directory = options.directory ?? temporaryDirectory();
-  const open = (): Promise<Jobs> => openJobs(directory, options.settings);
+  const open = (): Promise<Jobs> => openJobs(directory, options.settings, options.sessions);
   let jobs = await open();
   return {
     directory,
@@ -54,26 +56,33 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
     },
     async [Symbol.asyncDispose]() {
       for (const { job, state } of jobs.list()) {
-        if (state === "running") await jobs.stop({ job, operator: "the test", graceMs: 0 });
+        if (isLive(state)) await jobs.stop({ job, operator: "the test", graceMs: 0 });
       }
-      await until(() => jobs.list().every(({ state }) => state !== "running"));
+      await until(() => jobs.list().every(({ state }) => !isLive(state)));
       await jobs[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
+const isLive = (state: JobStatus["state"]): boolean => state === "pending" || state === "running";
+
 export function temporaryDirectory(): string {
   return mkdtempSync(join(realpathSync(tmpdir()), "outpost-jobs-"));
 }
 
-export function openJobs(directory: string, settings: Partial<JobSettings> = {}): Promise<Jobs> {
+export function openJobs(
+  directory: string,
+  settings: Partial<JobSettings> = {},
+  sessions?: SessionShells,
+): Promise<Jobs> {
   return Jobs.open({
     directory,
     hostName: "web1",
     settings: { ...defaultJobSettings, minFreeBytes: 0, ...settings },
     clock: systemClock,
     log: pino({ level: "silent" }),
+    ...(sessions === undefined ? {} : { sessions }),
   });
 }
 

@@ -11,6 +11,8 @@ import {
   type MessageSocket,
   OutpostError,
   Peer,
+  type SessionId,
+  type SessionStatus,
   systemClock,
 } from "@outpost/protocol";
 
@@ -28,6 +30,9 @@ export class FakeSession {
   readonly peer: Peer<typeof controllerAgentMethods, typeof agentMethods>;
   readonly pages: (readonly JobStatus[])[] = [];
   readonly changes: JobStatus[] = [];
+  /** Every `session.inventory`, and what was told of sessions after it. */
+  readonly sessionInventories: (readonly SessionStatus[])[] = [];
+  readonly sessionChanges: (SessionStatus | { readonly gone: SessionId })[] = [];
   hello: HelloParams | undefined;
   /** Resolves when the last page of the inventory is here. */
   readonly inventory: Promise<JobStatus[]>;
@@ -53,6 +58,12 @@ export class FakeSession {
           return {};
         },
         "job.changed": ({ status }) => void this.changes.push(status),
+        "session.inventory": ({ sessions }) => {
+          this.sessionInventories.push(sessions);
+          return {};
+        },
+        "session.changed": ({ status }) => void this.sessionChanges.push(status),
+        "session.gone": ({ session }) => void this.sessionChanges.push({ gone: session }),
       },
     });
   }

@@ -31,6 +31,11 @@ test("options may stand before and behind the targets, repeat where they may, an
   expect(parsed?.given.get("command")).toEqual(["true"]);
 });
 
+test("the targets may be left out when sessions are named", async () => {
+  expect((await read("invoke", "--session", "a,b", "-c", "pwd"))?.positionals).toEqual([]);
+  expect((await read("invoke", "web1", "--session", "a", "-c", "pwd"))?.positionals).toEqual(["web1"]);
+});
+
 test.each([["--help"], ["web1", "-h"]])("help is asked for by %j", async (...args) => {
   expect(await read("invoke", ...args)).toBeUndefined();
 });
@@ -53,6 +58,11 @@ describe("mistakes", () => {
     [["job list", "--stat", "running"], /^there is no option --stat.*Did you mean --state\?$/],
     [["job show"], /^ID is missing/],
     [["job show", "a", "b"], /"b"/],
+    [["enter"], /^TARGET is missing/],
+    [["enter", "web1", "web2"], /"web2"/],
+    [["enter", "--session"], /--session needs a value$/],
+    [["session connect"], /^SESSION is missing/],
+    [["session list", "--stat", "opened"], /Did you mean --state\?$/],
     [["job receive", "a", "--kep"], /Did you mean --keep\?$/],
   ] as const)("%j", async ([name, ...args], expected) => {
     expect(await message(name, ...args)).toMatch(expected);
@@ -70,6 +80,19 @@ test.each([
   ["host list", ["--output", "xml"], /--output: "xml" is none of text, json, ndjson/],
   ["job list", ["--state", "ended"], /--state: "ended" is none of pending,/],
   ["token create", ["--uses", "0"], /--uses: "0" is not a number/],
+  ["invoke", ["--session", "a,,b", "-c", "x"], /--session: "a,,b" is not a list of sessions/],
+  ["invoke", ["--session", "a", "--busy", "no", "-c", "x"], /--busy: "no" is none of wait, fail/],
+  ["invoke", ["--session", "a", "--env", "A=1", "-c", "x"], /its own environment and directory/],
+  ["invoke", ["--session", "a"], /missing: outpost invoke --session a -- COMMAND/],
+  ["job start", ["--session", "a", "--cwd", "/", "-c", "x"], /its own environment and directory/],
+  ["enter", ["web1", "--watch"], /--watch is for a session that is there: name it with --session/],
+  ["enter", ["--session", "a", "--shell", "zsh"], /--shell is for a new session; this one has begun/],
+  ["enter", ["web1", "--session", "a"], /which host of the session, --host says/],
+  ["enter", ["--session", "a", "--watch", "--take-over"], /exclude each other/],
+  ["enter", ["web1", "--escape", "~~"], /--escape: "~~" is neither one visible ASCII character nor none/],
+  ["session new", ["web1", "--buffering", "all"], /--buffering: "all" is none of spill, block, drop-oldest/],
+  ["session new", ["web1", "--idle-timeout", "0s"], /--idle-timeout: "0s" is no time at all/],
+  ["session replay", ["a", "--speed", "0"], /--speed: "0" is not a number above 0/],
   ["controller init", ["--listen", "here"], /--listen: "here" is not HOST:PORT/],
 ] as const)("%s %j", async (name, args, expected) => {
   const command = await commands[name]!.load();

@@ -18,7 +18,7 @@ export async function readArguments(
   if (before.includes("--help") || before.includes("-h")) return undefined;
   const parsed = await parse(command, before, rest);
   checkRest(command, rest);
-  checkPositionals(command, parsed.positionals);
+  checkPositionals(command, parsed);
   return { ...parsed, rest };
 }
 
@@ -67,9 +67,14 @@ function checkRest({ name, takesRest }: Command, rest: readonly string[] | undef
   }
 }
 
-function checkPositionals({ name, positionals }: Command, given: readonly string[]): void {
+function checkPositionals(
+  { name, positionals }: Command,
+  { positionals: given, given: options }: Omit<ParsedArguments, "rest">,
+): void {
   const missing = positionals[given.length];
-  if (missing !== undefined && missing.optional !== true) {
+  const isOptional =
+    missing?.optional === true || (missing?.unless !== undefined && options.has(missing.unless));
+  if (missing !== undefined && !isOptional) {
     throw new UsageError(`${missing.name} is missing: ${missing.describe}`, name);
   }
   const extra = given[positionals.length];

@@ -5,7 +5,7 @@
 import { UsageError } from "./usage-error.ts";
 
 /** What a shell can complete a word with. */
-export type Completion = "targets" | "hosts" | "jobs" | "files" | "directories" | undefined;
+export type Completion = "targets" | "hosts" | "jobs" | "sessions" | "files" | "directories" | undefined;
 
 interface Shape {
   readonly describe: string;
@@ -85,6 +85,8 @@ export interface Positional {
   readonly name: string;
   readonly describe: string;
   readonly optional?: boolean;
+  /** It may be left out when this option is given. */
+  readonly unless?: string;
   readonly choices?: readonly string[];
   readonly complete?: Completion;
 }

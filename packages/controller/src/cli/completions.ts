@@ -91,6 +91,8 @@ async function values({ choices, complete }: Completed, current: string): Promis
       return (await hosts()).map(({ word, about }) => ({ word, about }));
     case "jobs":
       return jobs();
+    case "sessions":
+      return sessions(current);
     case "files":
     case "directories":
     case undefined:
@@ -137,6 +139,19 @@ async function jobs(): Promise<Candidate[]> {
           ];
     }),
   );
+}
+
+/** Names and ids, behind the commas that are there already. */
+async function sessions(current: string): Promise<Candidate[]> {
+  const head = current.slice(0, current.lastIndexOf(",") + 1);
+  const found = await asked(async (client) => [...(await client.sessions())]);
+  const about = new Map<string, string>();
+  for (const { host, status } of found) {
+    const { name, session, state } = status;
+    const word = name ?? session;
+    about.set(word, about.has(word) ? `${about.get(word)!}, ${host}` : `${state} on ${host}`);
+  }
+  return [...about].map(([word, text]) => ({ word: `${head}${word}`, about: text }));
 }
 
 async function asked<T>(ask: (client: Client) => Promise<T[]>): Promise<T[]> {

@@ -49,6 +49,17 @@ test("wrong usage: one line, the way to the help, its own exit code", async () =
   expect(code).toBe(251);
 });
 
+test("no terminal: says what to use instead", async () => {
+  const { code, stderr } = await outpost("enter", "web1");
+  expect(stderr).toBe(
+    "outpost: a session needs a terminal, and standard input is none; to run a command: outpost invoke web1 -- COMMAND\n",
+  );
+  expect(code).toBe(251);
+  expect((await outpost("session", "connect", "deploy")).stderr).toContain(
+    "outpost invoke --session deploy -c TEXT",
+  );
+});
+
 test("no controller: says how to make one", async () => {
   const { code, stderr } = await outpost("controller", "start");
   expect(stderr).toMatch(/^outpost: there is no controller in .*`outpost controller init`\n$/);

@@ -41,7 +41,7 @@ function nextStepText({ code, data, message }: OutpostError): string | undefined
     case ErrorCode.controllerUnreachable:
       return "start it with: outpost controller start";
     case ErrorCode.disconnected:
-      return "jobs go on: see outpost job list";
+      return "jobs and sessions go on: see outpost job list, outpost session list";
     default:
       return undefined;
   }
@@ -66,7 +66,7 @@ function outputFormat(args: readonly string[]): "json" | "ndjson" | undefined {
   return text === "json" || text === "ndjson" ? text : undefined;
 }
 
-function exitCodeFor({ code }: OutpostError): number {
+export function exitCodeFor({ code }: { readonly code: string }): number {
   switch (code) {
     case ErrorCode.invalidArgument:
       return ExitCode.usage;

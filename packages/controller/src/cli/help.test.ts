@@ -58,8 +58,18 @@ describe("completion without a controller", () => {
     (await completions(given)).map(({ word }) => word);
 
   test("commands", async () => {
-    expect(await words("")).toEqual(["controller", "token", "host", "job", "invoke", "completion"]);
+    expect(await words("")).toEqual([
+      "controller",
+      "token",
+      "host",
+      "session",
+      "job",
+      "invoke",
+      "enter",
+      "completion",
+    ]);
     expect(await words("job", "s")).toEqual(["start", "show", "stop"]);
+    expect(await words("session", "re")).toEqual(["receive", "replay", "remove"]);
   });
 
   test("options, each once unless it repeats", async () => {
@@ -71,6 +81,12 @@ describe("completion without a controller", () => {
   test("words of a fixed choice", async () => {
     expect(await words("job", "receive", "x", "--stream", "std")).toEqual(["stdout", "stderr"]);
     expect(await words("completion", "")).toEqual(["bash", "zsh", "fish"]);
+    expect(await words("session", "new", "web1", "--buffering", "")).toEqual([
+      "spill",
+      "block",
+      "drop-oldest",
+    ]);
+    expect(await words("invoke", "--busy", "f")).toEqual(["fail"]);
   });
 
   test("nothing behind --, nor for what is no command", async () => {

@@ -13,7 +13,9 @@ function helpColumns(): number {
 /** yargs as it would read this command. */
 export function commandLine(command: Command, args: readonly string[]): Argv {
   const pattern = command.positionals
-    .map(({ name, optional }) => (optional === true ? `[${name}]` : `<${name}>`))
+    .map(({ name, optional, unless }) =>
+      optional === true || unless !== undefined ? `[${name}]` : `<${name}>`,
+    )
     .join(" ");
   return base(args, `outpost ${command.name}`)
     .usage([...command.usage.map((line) => `outpost ${line}`), "", command.description].join("\n"))

@@ -10,6 +10,10 @@ const hosts = [
 const client = {
   hosts: async () => hosts,
   jobs: async () => [{ job: "4k7mabcdefgh", name: "nightly" }, { job: "zzzzzzzzzzzz" }],
+  sessions: async () => [
+    { host: "web1", status: { session: "4k7mabcdefgh", name: "deploy" } },
+    { host: "web1", status: { session: "zzzzzzzzzzzz" } },
+  ],
   job: async () => ({ hosts: [{ host: "web2" }] }),
 } as unknown as NameSource;
 const notFound = (data: Record<string, unknown>): OutpostError =>
@@ -19,6 +23,8 @@ test.each([
   [{ target: "webb" }, "web1 or web2"],
   [{ target: "bd1" }, "db1"],
   [{ target: "role=wbe" }, "role=web"],
+  [{ session: "depoly" }, "deploy"],
+  [{ session: "4k7mabcdefhg" }, "4k7mabcdefgh"],
   [{ job: "nigthly" }, "nightly"],
   [{ job: "4k7n" }, "4k7mabcdefgh"],
   [{ job: "4k7mabcdefhg" }, "4k7mabcdefgh"],

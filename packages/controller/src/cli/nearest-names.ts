@@ -7,9 +7,9 @@ import { nearest } from "./suggest.ts";
 const maxNames = 3;
 
 /** What is asked of a client here. */
-export type NameSource = Pick<Client, "hosts" | "jobs" | "job">;
+export type NameSource = Pick<Client, "hosts" | "jobs" | "job" | "sessions">;
 
-/** @returns `error`; for an unknown host, label or job one that names the nearest, in `data.nearest`, too */
+/** @returns `error`; for an unknown host, label, job or session one that names the nearest, in `data.nearest`, too */
 export async function withNearestNames(error: unknown, client: NameSource): Promise<unknown> {
   if (!(error instanceof OutpostError) || error.code !== ErrorCode.notFound) return error;
   // The question failed already: that its answer has no hint is not worth another error.
@@ -20,12 +20,23 @@ export async function withNearestNames(error: unknown, client: NameSource): Prom
 }
 
 async function nearestNames(
-  { target, job, host }: Readonly<Record<string, unknown>>,
+  { target, job, session, host }: Readonly<Record<string, unknown>>,
   client: NameSource,
 ): Promise<readonly string[]> {
   if (typeof target === "string") return nearest(target, await targets(client, target), maxNames);
+  if (typeof session === "string" && typeof host !== "string") {
+    return nearestOf(
+      session,
+      (await client.sessions()).map(({ status }) => ({ id: status.session, name: status.name })),
+    );
+  }
   if (typeof job !== "string") return [];
-  if (typeof host !== "string") return nearestJobs(job, await client.jobs());
+  if (typeof host !== "string") {
+    return nearestOf(
+      job,
+      (await client.jobs()).map(({ job: id, name }) => ({ id, name })),
+    );
+  }
   const { hosts } = await client.job(job);
   return nearest(
     host,
@@ -42,11 +53,14 @@ async function targets(client: NameSource, target: string): Promise<readonly str
 }
 
 /** By name, or by an id or the beginning of one. */
-function nearestJobs(text: string, jobs: Awaited<ReturnType<Client["jobs"]>>): readonly string[] {
-  const named = [...new Set(jobs.flatMap(({ name }) => name ?? []))];
+function nearestOf(
+  text: string,
+  things: readonly { readonly id: string; readonly name: string | undefined }[],
+): readonly string[] {
+  const named = [...new Set(things.flatMap(({ name }) => name ?? []))];
   // Ids are random: of a short beginning, anything is two edits away.
   if (text.length < 4) return nearest(text, named, maxNames);
-  const ids = new Map(jobs.map(({ job }) => [job.slice(0, text.length), job]));
+  const ids = new Map(things.map(({ id }) => [id.slice(0, text.length), id]));
   const found = nearest(text, [...named, ...ids.keys()], maxNames);
   return found.map((name) => ids.get(name) ?? name);
 }

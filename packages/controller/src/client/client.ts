@@ -11,14 +11,26 @@ import {
   newJobId,
   OutpostError,
   type OutputMode,
+  type SessionInfo,
+  type SessionState,
   type TokenCreateParams,
   type TokenCreateResult,
 } from "@outpost/protocol";
 import { dialWebSocket } from "@outpost/protocol/websocket";
+import type { Attachment } from "./attachment.ts";
 import { Connection } from "./connection.ts";
 import { type Context, defaultContextDirectory, readContext } from "./context.ts";
+import { enter, type EnterOptions } from "./enter.ts";
 import { InputSender, type InputSource, openInput } from "./input.ts";
 import { Job } from "./job.ts";
+import type { Session } from "./session.ts";
+import {
+  findSession,
+  liveSessionIds,
+  type OpenedSession,
+  openSession,
+  type OpenSessionOptions,
+} from "./sessions.ts";
 
 export interface ConnectOptions {
   /** Where the operator's context is. Default `$OUTPOST_CONTEXT_DIR`, else `~/.config/outpost`. */
@@ -33,10 +45,15 @@ export interface ConnectOptions {
 }
 
 export interface StartOptions {
-  /** A target expression, e.g. `web1,web2` or `role=web`. */
-  readonly targets: string;
+  /** A target expression, e.g. `web1,web2` or `role=web`. May be left out with `sessions`. */
+  readonly targets?: string | undefined;
+  /** Runs in the shells of these sessions (ids, beginnings of ids, names) instead of in processes of its own: what it
+   * sets, the next one sees. On the hosts of these sessions, or those of them that `targets` select. */
+  readonly sessions?: readonly string[] | undefined;
+  /** What to do where a session runs something else: `wait` (default) for its end, or `fail` with `busy`. */
+  readonly busy?: "wait" | "fail" | undefined;
   readonly command: Command;
-  /** Added to the job's environment. */
+  /** Added to the job's environment. Not with `sessions`, which have their own; nor `cwd`. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Working directory on the hosts, absolute. Default: home of the user that the job runs as. */
   readonly cwd?: string | undefined;
@@ -105,16 +122,18 @@ export class Client implements AsyncDisposable {
   /**
    * Starts a job on every host that the targets select. Resolves when the controller has recorded it: from then on it
    * does not depend on this client.
-   * @throws OutpostError `not_found`, `invalid_argument`, `limit_exceeded`, `denied`
+   * @throws OutpostError `not_found`, `invalid_argument`, `limit_exceeded`, `denied`; `conflict` when a session has ended
    */
   async start(options: StartOptions): Promise<Job> {
     const { targets, name, mode = "keep", receiving = false, job = newJobId() } = options;
+    checkPlace(options);
+    const session = await this.#sessionOf(options);
     const opened = await openInput(options.input);
     const input: JobSpec["input"] = opened.kind === "stream" ? { kind: "stream" } : opened;
     const { fanout, hosts } = await this.#connection.request("fanout.start", {
       job,
-      targets,
-      spec: specOf(options, input),
+      ...(targets === undefined ? {} : { targets }),
+      spec: { ...specOf(options, input), ...session },
       ...(name === undefined ? {} : { name }),
       mode,
       receiving,
@@ -135,9 +154,57 @@ export class Client implements AsyncDisposable {
     return fanouts;
   }
 
-  /** Leaves. Jobs go on. */
+  /**
+   * Opens a session on every host that the targets select, all with one id. It lasts until its shell ends, it is removed,
+   * or it was disconnected and idle for its idle time.
+   *
+   * @example
+   * const { session } = await client.openSession({ targets: "web1", name: "deploy" });
+   * const job = await client.start({ sessions: [session.id], command: { kind: "shell", text: "cd /srv" } });
+   * @throws OutpostError `not_found`, `invalid_argument`; why, when it could be opened on no host
+   */
+  openSession(options: OpenSessionOptions): Promise<OpenedSession> {
+    return openSession(this.#connection, options);
+  }
+
+  /**
+   * Opens a temporary session on one host and attaches to it. When `signal` aborts before it is there, it is taken back.
+   * @throws OutpostError `invalid_argument` when the target selects several hosts. What else is wrong shows when the
+   * events are asked for: `not_found`, `host_unreachable`, `start_failed`, …
+   */
+  enter(options: EnterOptions): Promise<Attachment> {
+    return enter(this.#connection, options);
+  }
+
+  /**
+   * @param reference an id, the beginning of one, or a name
+   * @param options.host only on this host; needed when sessions on several hosts have the name
+   * @throws OutpostError `not_found`; `conflict` when several fit
+   */
+  session(reference: string, options: { readonly host?: string | undefined } = {}): Promise<Session> {
+    return findSession(this.#connection, reference, options.host);
+  }
+
+  /** @param filter.targets a target expression; default all hosts @param filter.states only these states */
+  async sessions(
+    filter: { readonly targets?: string | undefined; readonly states?: readonly SessionState[] } = {},
+  ): Promise<readonly SessionInfo[]> {
+    const { targets, states } = filter;
+    const { sessions } = await this.#connection.request("session.list", {
+      ...(targets === undefined ? {} : { targets }),
+      ...(states === undefined ? {} : { states: [...states] }),
+    });
+    return sessions;
+  }
+
+  /** Leaves. Jobs and sessions go on. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #sessionOf({ sessions = [], busy = "wait" }: StartOptions): Promise<Pick<JobSpec, "session">> {
+    if (sessions.length === 0) return {};
+    return { session: { ids: await liveSessionIds(this.#connection, sessions), busy } };
   }
 
   #send(job: JobId, source: AsyncIterable<Uint8Array>): { input: Promise<void> } {
@@ -146,6 +213,19 @@ export class Client implements AsyncDisposable {
     input.catch(() => {});
     return { input };
   }
+}
+
+/** @throws OutpostError `invalid_argument` */
+function checkPlace({ targets, sessions = [], env = {}, cwd }: StartOptions): void {
+  if (sessions.length === 0) {
+    if (targets !== undefined) return;
+    throw new OutpostError(ErrorCode.invalidArgument, "there are neither targets nor sessions");
+  }
+  if (Object.keys(env).length === 0 && cwd === undefined) return;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    "a session has its own environment and working directory; set them there",
+  );
 }
 
 function specOf(options: StartOptions, input: JobSpec["input"]): JobSpec {

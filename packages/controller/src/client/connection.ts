@@ -39,6 +39,10 @@ export interface ConnectionOptions {
   readonly random?: () => number;
 }
 
+/** How long the other side may take to answer a close, in milliseconds: whoever leaves because the network is gone does not
+ * wait for it. */
+const closingMs = 1_000;
+
 /** Failures that another attempt may mend. Any other is final. */
 const passing: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.controllerUnreachable,
@@ -106,10 +110,15 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** Closes gracefully. Jobs do not mind. */
+  /** Closes gracefully, if the other side answers soon. Jobs and sessions do not mind. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new OutpostError(ErrorCode.cancelled, "the client was closed"));
-    await this.#open?.peer.close("the client was closed");
+    const peer = this.#open?.peer;
+    if (peer === undefined) return;
+    const late = new OutpostError(ErrorCode.disconnected, "the other side did not answer the close");
+    const cancel = this.#clock.after(closingMs, () => peer.abort(late));
+    await peer.close("the client was closed");
+    cancel();
   }
 
   async #connect(): Promise<ControllerPeer> {
@@ -118,7 +127,7 @@ export class Connection implements AsyncDisposable {
     const deadlineMs = this.#clock.monotonicMs() + this.#options.reconnectForMs;
     const backoff = new Backoff(this.#options.random);
     for (;;) {
-      await this.#sleep(backoff.nextMs(this.#retryAfterMs));
+      await backoff.sleep(this.#clock, this.#closing.signal, this.#retryAfterMs);
       this.#retryAfterMs = 0;
       try {
         const peer = await this.#dial();
@@ -160,22 +169,6 @@ export class Connection implements AsyncDisposable {
 
   #tell(state: "reconnecting" | "reconnected"): void {
     for (const listener of this.#listeners) listener(state);
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        cancel();
-        reject(OutpostError.from(signal.reason));
-      };
-      const cancel = this.#clock.after(delayMs, () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort, { once: true });
-    });
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a program that waits for jobs exits with. Documented in the README and in `outpost invoke --help`. */
-import type { JobStatus } from "@outpost/protocol";
+import type { Exit, JobStatus } from "@outpost/protocol";
 import type { ExitEvent } from "./events.ts";
 
 export const ExitCode = {
@@ -90,4 +90,10 @@ function ownExitCode({ exit }: Pick<JobStatus, "exit">): number {
   if (exit === undefined) return ExitCode.failed;
   if ("signal" in exit) return signalBase + (signalNumbers[exit.signal] ?? 0);
   return exit.code === 0 ? ExitCode.failed : exit.code;
+}
+
+/** The exit code of a shell that has ended, as a shell would report it of a program: its own, or 128 and the signal's number. */
+export function exitCodeOfShell(exit: Exit | undefined): number {
+  if (exit === undefined) return ExitCode.unknown;
+  return "signal" in exit ? signalBase + (signalNumbers[exit.signal] ?? 0) : exit.code;
 }

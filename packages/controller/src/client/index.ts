@@ -7,20 +7,38 @@
  *     const job = await client.start({ targets: "role=web", command: { kind: "shell", text: "df -h /" } });
  *     for await (const event of job.receive({ follow: true })) console.log(event);
  */
+export { type AsciicastEvent, type AsciicastHeader, readAsciicast } from "./asciicast.ts";
+export { Attachment, type AttachOptions } from "./attachment.ts";
 export { Client, connect, type ConnectOptions, type StartOptions } from "./client.ts";
 export { type Context, defaultContextDirectory, readContext, writeContext } from "./context.ts";
+export type { EnterOptions } from "./enter.ts";
 export type {
   ExitEvent,
   GapEvent,
   JobEvent,
+  NoticeCode,
   NoticeEvent,
   OutEvent,
   PlanEvent,
   StartEvent,
   SummaryEvent,
 } from "./events.ts";
-export { ExitCode, exitCodeOf } from "./exit-code.ts";
+export { ExitCode, exitCodeOf, exitCodeOfShell } from "./exit-code.ts";
 export type { InputSource } from "./input.ts";
 export { Job, type JobView } from "./job.ts";
 export type { ReceiveOptions } from "./receive.ts";
+export { Session, type SessionReceiveOptions } from "./session.ts";
+export type {
+  AttachmentEvent,
+  SessionChangedEvent,
+  SessionEndEvent,
+  SessionGapEvent,
+  SessionNoticeEvent,
+  SessionOpenedEvent,
+  SessionOutputEvent,
+  SessionReceivedEvent,
+  SessionReceiveEvent,
+  SessionRepaintEvent,
+} from "./session-events.ts";
+export type { OpenedSession, OpenSessionOptions, SessionSettings } from "./sessions.ts";
 export { version } from "./version.ts";

@@ -77,7 +77,7 @@ class ScriptedController {
     const refuse = (): never => {
       throw new OutpostError(ErrorCode.methodNotFound, "not in this script");
     };
-    return {
+    const handlers: Partial<Handlers<Methods>> = {
       hello: () => ({ version: 1, software: "scripted", maxMessageBytes: 1 << 20, name: "me", time: 0 }),
       "host.list": refuse,
       "token.create": refuse,
@@ -94,6 +94,7 @@ class ScriptedController {
       "fanout.stop": refuse,
       "fanout.remove": refuse,
     };
+    return handlers as Handlers<Methods>;
   }
 
   async #receive(

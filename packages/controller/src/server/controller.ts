@@ -23,7 +23,8 @@ import { Connections } from "./connections.ts";
 import type { ControllerPaths } from "./directory.ts";
 import { AgentHandlers } from "./handlers/agent.ts";
 import { enrolmentHandlers } from "./handlers/enrolment.ts";
-import { operatorHandlers, type OperatorPeer } from "./handlers/operator.ts";
+import type { OperatorPeer } from "./handlers/guard.ts";
+import { operatorHandlers } from "./handlers/operator.ts";
 import type { Identity } from "./identity.ts";
 import type { Host } from "./presence.ts";
 import { ControllerServer, type Visitor } from "./server.ts";
@@ -104,7 +105,7 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { catalogue, presence, fanOuts, settings, log } = this.#services;
+    const { catalogue, presence, fanOuts, sessions, settings, log } = this.#services;
     this.#cancelPurge();
     this.#server.stop();
     this.#collector[Symbol.dispose]();
@@ -112,6 +113,7 @@ export class Controller implements AsyncDisposable {
     this.#server.destroy();
     try {
       fanOuts[Symbol.dispose]();
+      sessions[Symbol.dispose]();
       presence[Symbol.dispose]();
     } catch (error) {
       log.error({ err: error }, "the last changes could not be written; the hosts will report them again");
@@ -193,11 +195,13 @@ export class Controller implements AsyncDisposable {
   };
 
   #purge(): void {
-    const { fanOuts, clock, settings, log } = this.#services;
+    const { fanOuts, sessions, clock, settings, log } = this.#services;
+    const tooOld = clock.now() - settings.maxFanOutAgeMs;
     try {
-      fanOuts.purge(clock.now() - settings.maxFanOutAgeMs);
+      fanOuts.purge(tooOld);
+      sessions.purge(tooOld);
     } catch (error) {
-      log.warn({ err: error }, "old jobs could not be forgotten");
+      log.warn({ err: error }, "old jobs and sessions could not be forgotten");
     }
     this.#cancelPurge = clock.after(purgeEveryMs, () => this.#purge());
   }

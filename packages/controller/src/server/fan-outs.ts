@@ -59,9 +59,13 @@ export class FanOuts implements Disposable {
   }
 
   /** Records a new fan-out job before anything of it is sent. @throws OutpostError `disk_full` */
-  create(record: FanOutRecord, jobs: readonly JobRecord[]): FanOut {
+  create(
+    record: FanOutRecord,
+    jobs: readonly JobRecord[],
+    durability: "synced" | "unsynced" = "synced",
+  ): FanOut {
     const { catalogue } = this.#options;
-    catalogue.transaction("synced", () => catalogue.fanOuts.insert(record, jobs));
+    catalogue.transaction(durability, () => catalogue.fanOuts.insert(record, jobs));
     const fanOut = new FanOut(
       record,
       jobs.map((job) => new Job(job, record.mode)),

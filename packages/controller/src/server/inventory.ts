@@ -3,6 +3,7 @@
  * the last page.
  */
 import type { Clock, JobId, JobStatus } from "@outpost/protocol";
+import type { Logger } from "pino";
 import { isEnded } from "./job-status.ts";
 import type { HostLink } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
@@ -11,6 +12,7 @@ import type { Dispatch } from "./dispatch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import type { Job } from "./job.ts";
+import { adoptLocalJob } from "./local-jobs.ts";
 import type { Host } from "./presence.ts";
 import { reconcile, type Verdict } from "./reconcile.ts";
 
@@ -19,6 +21,7 @@ export interface InventoryOptions {
   readonly fanOuts: FanOuts;
   readonly dispatch: Dispatch;
   readonly clock: Clock;
+  readonly log: Logger;
   /** Bytes of a job that are safe elsewhere: received by operators, or in our own store. */
   readonly safe: (fanOut: FanOut, job: Job) => { stdout: number; stderr: number };
 }
@@ -76,9 +79,11 @@ export class Inventory {
   #reported(status: JobStatus): void {
     const { fanOuts, catalogue } = this.#options;
     const record = catalogue.fanOuts.job(status.job, this.#host.id);
-    // Not started by this catalogue: somebody restored an old one, perhaps. Nothing of it is ours to touch.
-    if (record === undefined || this.#isSettled(record, status)) return;
-    const fanOut = fanOuts.find(status.job);
+    if (record !== undefined && this.#isSettled(record, status)) return;
+    // Not started by this catalogue: by somebody on the host, or somebody restored an old catalogue. Nothing of an
+    // operator's job is ours to touch then.
+    const fanOut =
+      record === undefined ? adoptLocalJob(this.#options, this.#host, status) : fanOuts.find(status.job);
     const job = fanOut?.job(this.#host.name);
     if (fanOut !== undefined && job !== undefined) this.#apply(fanOut, job, status);
   }

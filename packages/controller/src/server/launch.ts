@@ -4,6 +4,7 @@
  */
 import {
   type Clock,
+  commandText,
   type FanOutStartParams,
   type HostId,
   type HostName,
@@ -23,7 +24,7 @@ import { InputFeed } from "./input-feed.ts";
 import type { InputSpools } from "./input-spool.ts";
 import { noOutput } from "./job-status.ts";
 import type { ControllerSettings } from "./settings.ts";
-import { commandText, packSpec, unpackSpec } from "./spec.ts";
+import { packSpec, unpackSpec } from "./spec.ts";
 
 export interface LaunchOptions {
   readonly bus: Bus;

@@ -15,6 +15,7 @@ import { InputSpools } from "./input-spool.ts";
 import type { Job } from "./job.ts";
 import { Launch } from "./launch.ts";
 import { Presence } from "./presence.ts";
+import { Sessions } from "./sessions.ts";
 import type { ControllerSettings } from "./settings.ts";
 
 export interface Services {
@@ -25,6 +26,7 @@ export interface Services {
   /** The same as `presence`, for those who only reach hosts. */
   readonly bus: Presence;
   readonly fanOuts: FanOuts;
+  readonly sessions: Sessions;
   readonly tails: HeldTails;
   readonly dispatch: Dispatch;
   readonly launch: Launch;
@@ -63,6 +65,7 @@ export function composeServices(options: ComposeOptions): Composed {
     });
   };
   const fanOuts = new FanOuts({ catalogue, bus, clock, settings, log, forgotten });
+  const sessions = new Sessions({ catalogue, bus, clock, settings, log });
   const tails = new HeldTails(clock, settings);
   const dispatch = new Dispatch({ bus, fanOuts, tails, clock, settings, log });
   const collector = new Collector({ bus, fanOuts, dispatch, store, clock, settings, log });
@@ -76,6 +79,7 @@ export function composeServices(options: ComposeOptions): Composed {
       presence,
       bus,
       fanOuts,
+      sessions,
       tails,
       dispatch,
       launch,

@@ -44,11 +44,19 @@ export interface ControllerSettings {
   /** How long state changes may wait to be written to the catalogue, in milliseconds. A thousand of them then share one
    * transaction; what a crash loses, the hosts' inventories bring back. */
   readonly writeBehindMs: number;
-  /** How long `fanout.show` and `fanout.list` wait for hosts to say how much their running jobs have written, in milliseconds. */
+  /** How long `fanout.show`, `fanout.list` and `session.list` wait for hosts to say how their running jobs and live
+   * sessions stand, in milliseconds. */
   readonly statusTimeoutMs: number;
   /** How long `fanout.stop` and `fanout.remove` wait for hosts to confirm, in milliseconds. Slower ones are `waiting` in the answer. */
   readonly confirmTimeoutMs: number;
-  /** How long an ended fan-out job stays in the catalogue, in milliseconds. As long as hosts keep output at the most. */
+  /** The same for what is known of sessions, in milliseconds. Longer: a session that is typed into says something several
+   * times a second, and what counts is how it stands, not how it came there. */
+  readonly sessionWriteBehindMs: number;
+  /** How long a host may take to open, disconnect or remove a session, in milliseconds; then its part of the answer is
+   * `timeout`. An opening session waits for its first prompt, and a slow start-up file is given 5 s. */
+  readonly sessionAnswerMs: number;
+  /** How long an ended fan-out job stays in the catalogue, in milliseconds. As long as hosts keep output at the most.
+   * The same holds for an ended session of a host that does not come back. */
   readonly maxFanOutAgeMs: number;
 }
 
@@ -75,5 +83,7 @@ export const defaultControllerSettings: ControllerSettings = {
   writeBehindMs: 50,
   statusTimeoutMs: 1_000,
   confirmTimeoutMs: 2_000,
+  sessionWriteBehindMs: 1_000,
+  sessionAnswerMs: 15_000,
   maxFanOutAgeMs: 30 * dayMs,
 };

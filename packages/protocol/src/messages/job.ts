@@ -1,6 +1,6 @@
 /** Jobs: what to run, how it stands, how it is read, acknowledged, stopped and removed. */
 import * as v from "valibot";
-import { HostName, JobId } from "../ids.ts";
+import { HostName, JobId, SessionId } from "../ids.ts";
 import * as limits from "../limits.ts";
 import { HostState } from "./host.ts";
 import {
@@ -20,9 +20,15 @@ import {
 // ---------------------------------------------------------------------------------------------- what to run
 
 /** Text that can be an argument or an environment value: anything but NUL, which the kernel cannot pass. */
-const Argument = v.pipe(
+export const Argument = v.pipe(
   v.string(),
   v.check((text) => !text.includes("\0"), "must not hold a NUL character"),
+);
+
+/** Environment variables by name. */
+export const EnvironmentVariables = v.record(
+  v.pipe(Argument, v.regex(/^[^=]+$/, "is not an environment name")),
+  Argument,
 );
 
 /** What to run. `exec` runs an argument vector as it is, without a shell. `shell` runs text by `/bin/sh -c`.
@@ -53,7 +59,7 @@ export type JobSpec = v.InferOutput<typeof JobSpec>;
 export const JobSpec = v.object({
   command: Command,
   /** Added to the job's environment, over what the host gives every job. */
-  env: v.record(v.pipe(Argument, v.regex(/^[^=]+$/, "is not an environment name")), Argument),
+  env: EnvironmentVariables,
   /** Working directory on the host, absolute. Default: the home directory of the user that the job runs as. */
   cwd: v.optional(v.pipe(Argument, v.startsWith("/", "is not an absolute path"))),
   /** How long the job may run, in milliseconds; enforced on the host. Default: no limit. */
@@ -61,6 +67,16 @@ export const JobSpec = v.object({
   /** How long the job's processes have between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
   graceMs: v.optional(DurationMs),
   input: Input,
+  /** Runs in the shell of a session instead of in processes of its own. `env` MUST be empty then and `cwd` absent: the
+   * session has its own. */
+  session: v.optional(
+    v.object({
+      /** Of these sessions the host has one; a request to several hosts names those of all of them. */
+      ids: v.pipe(v.array(SessionId), v.minLength(1), v.maxLength(1000)),
+      /** What to do while the session runs something else: wait for its end, or be refused (`busy`). */
+      busy: v.picklist(["wait", "fail"]),
+    }),
+  ),
 });
 
 /** A label for people, on fan-out jobs; need not be unique. */
@@ -126,6 +142,17 @@ export const EndReason = v.object({
   by: v.optional(v.string()),
 });
 
+/** A job that no operator asked for: who on the host did, and what it runs. */
+export type JobOrigin = v.InferOutput<typeof JobOrigin>;
+export const JobOrigin = v.object({
+  /** The name of the user on the host. */
+  user: v.pipe(v.string(), v.maxLength(256)),
+  /** The command as a person would write it, shortened. */
+  command: v.pipe(v.string(), v.maxLength(256)),
+  name: v.optional(JobName),
+  acceptedAt: Time,
+});
+
 /** A job as its host knows it. */
 export type JobStatus = v.InferOutput<typeof JobStatus>;
 export const JobStatus = v.object({
@@ -137,6 +164,8 @@ export const JobStatus = v.object({
   exit: v.optional(Exit),
   reason: v.optional(EndReason),
   output: OutputExtents,
+  /** Set for a job that was started on the host itself (`outpost-agent job start`). */
+  origin: v.optional(JobOrigin),
   /** True once the host has forgotten the output (received, removed, evicted). */
   removed: v.optional(v.boolean()),
 });
@@ -154,6 +183,26 @@ export const JobStartParams = v.object({
   inlineWaitMs: DurationMs,
 });
 export type JobStartParams = v.InferOutput<typeof JobStartParams>;
+
+/** A start by somebody on the host itself. */
+export const JobStartLocallyParams = v.object({
+  job: JobId,
+  spec: JobSpec,
+  name: v.optional(JobName),
+  /** As in `JobStartParams`. */
+  inlineWaitMs: DurationMs,
+});
+export type JobStartLocallyParams = v.InferOutput<typeof JobStartLocallyParams>;
+
+/** One page of the jobs that the host holds, in the order of their ids: `after` is the last id of the page before. */
+export const JobListParams = v.object({ after: v.optional(JobId) });
+export type JobListParams = v.InferOutput<typeof JobListParams>;
+/** `last`: no page comes after this one. */
+export const JobListResult = v.object({
+  jobs: v.pipe(v.array(JobStatus), v.maxLength(1000)),
+  last: v.boolean(),
+});
+export type JobListResult = v.InferOutput<typeof JobListResult>;
 
 /** `tail` holds the whole output when the job has ended already and its output is short; else it is absent. */
 export const JobStartResult = v.object({ status: JobStatus, tail: v.optional(Tail) });
@@ -271,8 +320,9 @@ export const FanOutInfo = v.object({
 export const FanOutStartParams = v.object({
   /** Made by the caller: asking twice with one id starts one fan-out job. */
   job: JobId,
-  /** A target expression, e.g. `web1,web2` or `role=web`. */
-  targets: v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024)),
+  /** A target expression, e.g. `web1,web2` or `role=web`. Absent: the hosts of `spec.session`. With both, the hosts
+   * that are in both; each must hold exactly one of the sessions. */
+  targets: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024))),
   spec: JobSpec,
   name: v.optional(JobName),
   mode: OutputMode,

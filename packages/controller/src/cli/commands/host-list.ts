@@ -3,7 +3,7 @@ import type { HostInfo } from "@outpost/protocol";
 import { defineCommand, outputOption } from "../command.ts";
 import { ageText } from "../duration.ts";
 import { targetsPositional } from "../job-options.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const hostList = defineCommand({
   name: "host list",

@@ -2,7 +2,7 @@
 import { FanOutState, type FanOutInfo } from "@outpost/protocol";
 import { defineCommand, flag, list, outputOption, value } from "../command.ts";
 import { ageText, parseDuration } from "../duration.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 const states: readonly FanOutState[] = FanOutState.options;
 

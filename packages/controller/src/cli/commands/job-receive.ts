@@ -2,7 +2,7 @@
 import { choice, defineCommand, flag, list, outputOption } from "../command.ts";
 import { exitCodesText } from "../exit-codes-text.ts";
 import { jobPositional } from "../job-positional.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobReceive = defineCommand({
   name: "job receive",

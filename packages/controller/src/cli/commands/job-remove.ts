@@ -1,7 +1,7 @@
 /** `outpost job remove`. */
 import { defineCommand, flag, outputOption } from "../command.ts";
 import { jobPositional } from "../job-positional.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobRemove = defineCommand({
   name: "job remove",

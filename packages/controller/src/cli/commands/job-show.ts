@@ -1,7 +1,7 @@
 /** `outpost job show`. */
 import { defineCommand, outputOption } from "../command.ts";
 import { jobPositional } from "../job-positional.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobShow = defineCommand({
   name: "job show",

@@ -1,8 +1,8 @@
 /** `outpost job start`. */
 import { defineCommand, outputOption } from "../command.ts";
 import { exitCodesText } from "../exit-codes-text.ts";
-import { jobOptions, startOptions, targetsPositional } from "../job-options.ts";
-import { withClient } from "../session.ts";
+import { jobOptions, jobTargetsPositional, startOptions } from "../job-options.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobStart = defineCommand({
   name: "job start",
@@ -10,11 +10,12 @@ export const jobStart = defineCommand({
     "job start TARGETS [OPTIONS] -- COMMAND [ARGUMENT…]",
     "job start TARGETS [OPTIONS] -c TEXT",
     "job start TARGETS [OPTIONS] --script FILE [-- ARGUMENT…]",
+    "job start --session SESSION[,SESSION] [TARGETS] [OPTIONS] -c TEXT",
   ],
   description:
     "Start a job and return at once; prints its id. The output stays on the hosts until it is received with " +
     "`outpost job receive`.",
-  positionals: [targetsPositional],
+  positionals: [jobTargetsPositional],
   options: { ...jobOptions, ...outputOption },
   takesRest: true,
   examples: [

@@ -2,7 +2,7 @@
 import { defineCommand, list, outputOption, value } from "../command.ts";
 import { parseDuration } from "../duration.ts";
 import { jobPositional } from "../job-positional.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobStop = defineCommand({
   name: "job stop",

@@ -3,7 +3,7 @@ import { defineCommand, flag, outputOption, value } from "../command.ts";
 import { parseDuration } from "../duration.ts";
 import { exitCodesText } from "../exit-codes-text.ts";
 import { jobPositional } from "../job-positional.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 export const jobWait = defineCommand({
   name: "job wait",

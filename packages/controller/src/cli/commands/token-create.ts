@@ -1,7 +1,7 @@
 /** `outpost token create`. */
 import { defineCommand, outputOption, value } from "../command.ts";
 import { durationText, parseDuration } from "../duration.ts";
-import { withClient } from "../session.ts";
+import { withClient } from "../with-client.ts";
 
 const defaultTtlMs = 60 * 60 * 1000;
 

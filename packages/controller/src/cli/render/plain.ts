@@ -1,12 +1,14 @@
 /** What programs read: events and records as JSON, with times in ISO 8601 and bytes as text where they are text. */
-import type { JobEvent } from "../../client/index.ts";
+import type { JobEvent, SessionReceiveEvent } from "../../client/index.ts";
 
 const timeKeys: ReadonlySet<string> = new Set([
   "time",
   "since",
   "startedAt",
   "endedAt",
+  "activeAt",
   "createdAt",
+  "disconnectedAt",
   "enrolledAt",
   "lastSeen",
   "expiresAt",
@@ -38,8 +40,8 @@ export function bytesAsJson(bytes: Uint8Array): { text: string } | { base64: str
 }
 
 /** An event as a line of NDJSON, newline included. */
-export function eventLine(event: JobEvent): string {
-  if (event.type !== "out") return `${JSON.stringify(withIsoTimes(event))}\n`;
+export function eventLine(event: JobEvent | SessionReceiveEvent): string {
+  if (!("bytes" in event)) return `${JSON.stringify(withIsoTimes(event))}\n`;
   const { bytes, ...about } = event;
   return `${JSON.stringify({ ...(withIsoTimes(about) as object), ...bytesAsJson(bytes) })}\n`;
 }

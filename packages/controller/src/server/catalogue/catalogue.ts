@@ -1,11 +1,12 @@
 /**
- * What the controller must not forget, in SQLite: hosts, operators, tokens, fan-out jobs and their jobs. Its tables know
- * rows and nothing of what they mean. The only importers of node:sqlite are in this folder.
+ * What the controller must not forget, in SQLite: hosts, operators, tokens, fan-out jobs and their jobs, sessions. Its
+ * tables know rows and nothing of what they mean. The only importers of node:sqlite are in this folder.
  */
 import { Database, type Durability } from "./database.ts";
 import { FanOutTable } from "./fan-outs.ts";
 import { HostTable } from "./hosts.ts";
 import { OperatorTable } from "./operators.ts";
+import { SessionTable } from "./sessions.ts";
 import { TokenTable } from "./tokens.ts";
 
 export class Catalogue implements Disposable {
@@ -13,6 +14,7 @@ export class Catalogue implements Disposable {
   readonly operators: OperatorTable;
   readonly tokens: TokenTable;
   readonly fanOuts: FanOutTable;
+  readonly sessions: SessionTable;
   readonly #database: Database;
 
   /**
@@ -25,6 +27,7 @@ export class Catalogue implements Disposable {
     this.operators = new OperatorTable(this.#database);
     this.tokens = new TokenTable(this.#database);
     this.fanOuts = new FanOutTable(this.#database);
+    this.sessions = new SessionTable(this.#database);
   }
 
   /** Runs `work` in one transaction: all of it happens, or none. @throws OutpostError `disk_full` */

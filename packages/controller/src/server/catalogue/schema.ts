@@ -71,4 +71,14 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX jobs_held ON jobs (host) WHERE held = 1;
   `,
+  `
+  CREATE TABLE sessions (
+    id TEXT NOT NULL,           -- sessions that were opened together share it
+    host TEXT NOT NULL,
+    host_name TEXT NOT NULL,
+    status TEXT NOT NULL,       -- SessionStatus as the host said it last, JSON
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (id, host)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

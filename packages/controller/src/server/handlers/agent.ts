@@ -11,9 +11,12 @@ import type {
   InventoryParams,
   JobStatus,
   Peer,
+  SessionId,
+  SessionStatus,
 } from "@outpost/protocol";
 import { greet } from "../greeting.ts";
 import { Inventory } from "../inventory.ts";
+import { adoptLocalJob } from "../local-jobs.ts";
 import type { Host } from "../presence.ts";
 import { safePositions, type Services } from "../services.ts";
 
@@ -65,11 +68,24 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
 
   "job.changed"({ status }: { status: JobStatus }): void {
     const { fanOuts, dispatch } = this.#services;
-    const fanOut = fanOuts.find(status.job);
+    const fanOut = fanOuts.find(status.job) ?? adoptLocalJob(this.#services, this.#host, status);
     const job = fanOut?.job(this.#host.name);
     if (fanOut === undefined || job === undefined) return;
     fanOuts.note(fanOut, job, job.report(status, this.peer));
     if (job.waiting !== undefined) void dispatch.advance(fanOut, job);
+  }
+
+  "session.inventory"({ sessions }: { sessions: SessionStatus[] }): Record<string, never> {
+    this.#services.sessions.inventory(this.#host, sessions, this.peer);
+    return {};
+  }
+
+  "session.changed"({ status }: { status: SessionStatus }): void {
+    this.#services.sessions.told(this.#host, status, this.peer);
+  }
+
+  "session.gone"({ session }: { session: SessionId }): void {
+    this.#services.sessions.gone(this.#host, session);
   }
 
   /** Gives the place among those who arrive back. */

@@ -1,24 +1,17 @@
 /**
- * What the controller answers to an operator. Each operation says which hosts a request touches (`select`) before it
- * is carried out (`run`), and every request passes through `authorise` between the two. Up to the first `await` of
- * `run` all of this is synchronous, so that requests which an operator sends behind each other find what the earlier
- * ones made.
+ * What the controller answers to an operator: its hello, and the operations on hosts and jobs; those on sessions are in
+ * `session-operations.ts`. Up to the first `await` of a `run` all of this is synchronous, so that requests which an
+ * operator sends behind each other find what the earlier ones made.
  */
 import {
-  type Call,
-  type controllerOperatorMethods,
   ErrorCode,
   type Handlers,
   type HostName,
   type JobId,
-  type operatorMethods,
+  type JobSpec,
   OutpostError,
-  type Params,
-  type Peer,
-  type Result,
 } from "@outpost/protocol";
 import { evaluate, parse, sorted } from "../../targets/index.ts";
-import type { OperatorRecord } from "../catalogue/operators.ts";
 import type { FanOut } from "../fan-out.ts";
 import { greet } from "../greeting.ts";
 import type { Job } from "../job.ts";
@@ -27,29 +20,10 @@ import type { Host } from "../presence.ts";
 import { receiveInput } from "../receive-input.ts";
 import { Receive } from "../receive.ts";
 import type { Services } from "../services.ts";
+import { hostsOfSessions } from "../session-targets.ts";
 import { waitForEnd } from "../wait.ts";
-
-type Methods = typeof controllerOperatorMethods;
-type Operations = Exclude<keyof Methods, "ping" | "hello">;
-export type OperatorPeer = Peer<Methods, typeof operatorMethods>;
-
-/** The operator's connection, as operations see it. */
-export interface OperatorSession {
-  readonly operator: OperatorRecord;
-  /** A function: the handlers exist before their peer. */
-  readonly peer: () => OperatorPeer;
-}
-
-interface Operation<K extends Operations, S> {
-  /** What the request is about, and which hosts it touches. */
-  select(params: Params<Methods, K>): { readonly subject: S; readonly hosts: readonly HostName[] };
-  run(
-    subject: S,
-    params: Params<Methods, K>,
-    session: OperatorSession,
-    call: Call<Methods, K>,
-  ): Promise<Result<Methods, K>> | Result<Methods, K>;
-}
+import { guardOf, type OperatorConnection, type OperatorMethods } from "./guard.ts";
+import { sessionOperations } from "./session-operations.ts";
 
 /** What a request about some jobs of a fan-out job is about. */
 interface Selected {
@@ -59,19 +33,12 @@ interface Selected {
 
 export function operatorHandlers(
   services: Services,
-  session: OperatorSession,
+  connection: OperatorConnection,
   greeted: () => void,
-): Handlers<Methods> {
+): Handlers<OperatorMethods> {
   const { authorisation, presence, enrolment, fanOuts, dispatch, launch, inputs, bus, clock, settings } =
     services;
-
-  const guard = <K extends Operations, S>(method: K, operation: Operation<K, S>): Handlers<Methods>[K] =>
-    // The cast joins what TypeScript keeps apart: `K` is one method, and the handler is of that method.
-    ((params: Params<Methods, K>, call: Call<Methods, K>) => {
-      const { subject, hosts } = operation.select(params);
-      authorisation.authorise({ operator: session.operator, method, hosts });
-      return operation.run(subject, params, session, call);
-    }) as unknown as Handlers<Methods>[K];
+  const guard = guardOf(authorisation, connection);
 
   const nothing = (): { subject: undefined; hosts: [] } => ({ subject: undefined, hosts: [] });
   const named = (params: {
@@ -86,7 +53,7 @@ export function operatorHandlers(
 
   return {
     hello(params) {
-      const answer = greet(params, session.operator.name, clock.now());
+      const answer = greet(params, connection.operator.name, clock.now());
       greeted();
       return answer;
     },
@@ -107,12 +74,12 @@ export function operatorHandlers(
     }),
 
     "fanout.start": guard<"fanout.start", FanOut | Host[]>("fanout.start", {
-      select({ job, targets }) {
+      select({ job, targets, spec }) {
         const known = fanOuts.find(job);
         if (known?.isRemoved === true)
           throw new OutpostError(ErrorCode.conflict, `the job ${job} was removed`);
         if (known !== undefined) return { subject: known, hosts: known.jobs.map(({ hostName }) => hostName) };
-        const hosts = evaluate(parse(targets), presence.hosts());
+        const hosts = hostsOfJob(services, spec, targets);
         return { subject: hosts, hosts: hosts.map(({ name }) => name) };
       },
       run(subject, params, { operator }) {
@@ -198,7 +165,7 @@ export function operatorHandlers(
 
     "fanout.wait": guard<"fanout.wait", Selected>("fanout.wait", {
       select: ({ job }) => named({ job }),
-      async run(selected, { any, timeoutMs }, _session, { signal }) {
+      async run(selected, { any, timeoutMs }, _connection, { signal }) {
         const ended = await waitForEnd(selected.fanOut, { any, timeoutMs, signal, clock });
         return { ended, fanout: selected.fanOut.info(bus), jobs: infos(selected) };
       },
@@ -233,7 +200,17 @@ export function operatorHandlers(
         return { jobs: infos({ fanOut, jobs }) };
       },
     }),
+
+    ...sessionOperations(services, guard),
   };
+}
+
+/** @throws OutpostError `invalid_argument` without targets and sessions; as `evaluate` and `hostsOfSessions` */
+function hostsOfJob(services: Services, spec: JobSpec, targets: string | undefined): Host[] {
+  const { session, ...rest } = spec;
+  if (session !== undefined) return hostsOfSessions(services, { ...rest, session }, targets);
+  if (targets !== undefined) return evaluate(parse(targets), services.presence.hosts());
+  throw new OutpostError(ErrorCode.invalidArgument, "a job needs targets, or sessions to run in");
 }
 
 /** In `keep` mode the host may forget; in `collect` mode it has already, and our own store may. */

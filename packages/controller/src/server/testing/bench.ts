@@ -52,7 +52,7 @@ export class Bench implements AsyncDisposable {
 
   private constructor(directory: string, settings: Partial<ControllerSettings>) {
     this.directory = directory;
-    this.settings = { ...defaultControllerSettings, writeBehindMs: 5, ...settings };
+    this.settings = { ...defaultControllerSettings, writeBehindMs: 5, sessionWriteBehindMs: 5, ...settings };
   }
 
   static async create(hosts: readonly string[], settings: Partial<ControllerSettings> = {}): Promise<Bench> {
@@ -158,6 +158,7 @@ export class Bench implements AsyncDisposable {
     await new Promise((resolve) => setImmediate(resolve));
     this.composed.collector[Symbol.dispose]();
     this.services.fanOuts[Symbol.dispose]();
+    this.services.sessions[Symbol.dispose]();
     this.services.presence[Symbol.dispose]();
     this.services.catalogue[Symbol.dispose]();
     await rm(this.directory, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 /**
- * An agent whose jobs are scripted: it speaks the real protocol over any socket and keeps jobs over its connections, as
+ * An agent whose jobs and sessions are scripted: it speaks the real protocol over any socket and keeps them over its connections, as
  * a host does. For tests of the controller.
  */
 import {
@@ -11,11 +11,13 @@ import {
   type Facts,
   type Handlers,
   type JobId,
+  type JobOrigin,
   type JobStartParams,
   type JobState,
   type JobStatus,
   limits,
   type MessageSocket,
+  newJobId,
   OutpostError,
   type OutputName,
   Peer,
@@ -23,6 +25,7 @@ import {
   supportedVersions,
   type Tail,
 } from "@outpost/protocol";
+import { FakeSessions } from "./fake-sessions.ts";
 
 type Methods = typeof agentMethods;
 type FakePeer = Peer<Methods, typeof controllerAgentMethods>;
@@ -52,6 +55,8 @@ export class FakeJob {
   exit: Exit | undefined;
   reason: EndReason | undefined;
   isRemoved = false;
+  /** Set: it was started on the host itself. */
+  origin: JobOrigin | undefined;
   input: Buffer = Buffer.alloc(0);
   isInputComplete = false;
   readonly #changed: () => void;
@@ -84,6 +89,7 @@ export class FakeJob {
       ...(this.isEnded ? { endedAt: 2_000 } : {}),
       ...(this.exit === undefined ? {} : { exit: this.exit }),
       ...(this.reason === undefined ? {} : { reason: this.reason }),
+      ...(this.origin === undefined ? {} : { origin: this.origin }),
       ...(this.isRemoved ? { removed: true } : {}),
       output: {
         stdout: { written: this.output.stdout.byteLength, received: this.received.stdout },
@@ -95,6 +101,7 @@ export class FakeJob {
 
 export class FakeAgent {
   readonly jobs = new Map<JobId, FakeJob>();
+  readonly sessions = new FakeSessions();
   /** How often each method was asked. */
   readonly calls: string[] = [];
   /** Called for each job that really starts. */
@@ -122,7 +129,22 @@ export class FakeAgent {
     });
     const jobs = [...this.jobs.values()].filter((job) => !job.isRemoved).map((job) => job.status);
     await peer.request("inventory", { jobs, last: true });
+    await this.sessions.connected(peer);
     return peer;
+  }
+
+  /** Starts a job as somebody on the host does; the controller is told, if it is connected. */
+  startLocally(origin: JobOrigin, id: JobId = newJobId()): FakeJob {
+    const job = this.#hold({
+      job: id,
+      spec: { command: { kind: "shell", text: origin.command }, env: {}, input: { kind: "none" } },
+      operator: origin.user,
+      expiresAt: 0,
+      inlineWaitMs: 0,
+    });
+    job.origin = origin;
+    this.#changed(job, true);
+    return job;
   }
 
   job(id: JobId): FakeJob {
@@ -133,6 +155,17 @@ export class FakeAgent {
 
   count(method: string): number {
     return this.calls.filter((call) => call === method).length;
+  }
+
+  #hold(params: JobStartParams): FakeJob {
+    let state = "";
+    const job: FakeJob = new FakeJob(params, () => {
+      const isState = job.state !== state;
+      state = job.state;
+      this.#changed(job, isState);
+    });
+    this.jobs.set(params.job, job);
+    return job;
   }
 
   #changed(job: FakeJob | undefined, isState: boolean): void {
@@ -172,14 +205,7 @@ export class FakeAgent {
         if (this.refuseStart !== undefined) throw this.refuseStart;
         let job = this.jobs.get(params.job);
         if (job === undefined) {
-          let state = "";
-          const made: FakeJob = new FakeJob(params, () => {
-            const isState = made.state !== state;
-            state = made.state;
-            this.#changed(made, isState);
-          });
-          job = made;
-          this.jobs.set(params.job, job);
+          job = this.#hold(params);
           this.onStart(job);
         }
         const deadline = performance.now() + params.inlineWaitMs;
@@ -271,6 +297,7 @@ export class FakeAgent {
         job.isInputComplete = true;
         return { size: job.input.byteLength };
       }),
+      ...this.sessions.handlers(peer, counted),
       goodbye: () => {},
     };
   }

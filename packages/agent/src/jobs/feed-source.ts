@@ -1,0 +1,25 @@
+/** What a process that feeds a job's input asks of the job's directory. Plain Node and nothing else. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The size of the whole input, once that is known. */
+export function completeSize(directory: string): number | undefined {
+  try {
+    const record = JSON.parse(readFileSync(join(directory, "stdin.end"), "utf8")) as { size: number };
+    return record.size;
+  } catch {
+    return undefined;
+  }
+}
+
+export function jobIsOver(directory: string): boolean {
+  try {
+    // The record of how the job ended is the only thing that ends a line there.
+    return (
+      readFileSync(join(directory, "exit"), "latin1").includes("\n") ||
+      existsSync(join(directory, "end.json"))
+    );
+  } catch {
+    return !existsSync(join(directory, "spec.json"));
+  }
+}
