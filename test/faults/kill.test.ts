@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noiseDigest } from "../fixtures/noise.ts";
 import { Playground } from "../kit/playground.ts";
+import { random } from "../kit/random.ts";
 import { eventually } from "../kit/wait.ts";
 
 const seeds = Number(process.env["OUTPOST_FAULT_SEEDS"] ?? 3);
@@ -30,17 +31,6 @@ afterAll(async () => {
   await playground?.[Symbol.asyncDispose]();
   await rm(scratch, { recursive: true, force: true });
 });
-
-/** A small seeded generator (mulberry32), so that a failing seed can be run again. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
