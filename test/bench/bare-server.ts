@@ -2,45 +2,15 @@
  * What a WebSocket server over mutual TLS takes per connection before it is a controller: the floor for ours.
  * As a program it is that server (`server`) or its clients (`clients COUNT`); as a module it runs both and measures.
  */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WebSocket, WebSocketServer } from "ws";
+import { credentials, makeCertificate } from "./certificate.ts";
 
 const port = 17_443;
-
-function makeCertificate(directory: string): void {
-  execFileSync(
-    "openssl",
-    [
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-days",
-      "1",
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=DNS:localhost",
-      "-keyout",
-      join(directory, "key.pem"),
-      "-out",
-      join(directory, "cert.pem"),
-    ],
-    { stdio: "ignore" },
-  );
-}
-
-function credentials(directory: string): { key: Buffer; cert: Buffer; ca: Buffer } {
-  const cert = readFileSync(join(directory, "cert.pem"));
-  return { key: readFileSync(join(directory, "key.pem")), cert, ca: cert };
-}
 
 function serve(directory: string): void {
   const server = createServer({ ...credentials(directory), minVersion: "TLSv1.3", requestCert: true });

@@ -1,17 +1,18 @@
 /**
  * `pnpm bench`: how fast Outpost is, beside ssh, pdsh and clush (where they are installed) and the raw limit, measured
  * in turn in one run on this machine. It judges nothing; it prints medians and ratios.
- * `pnpm bench invoke starts throughput memory fan-out` runs only those named.
+ * `pnpm bench invoke starts throughput memory sessions fan-out` runs only those named.
  */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { existsSync, mkdtempDisposableSync, readFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { Playground } from "../kit/playground.ts";
 import { Fleet } from "./fleet.ts";
 import { bareServer } from "./bare-server.ts";
 import { bytesPerSecond, inTurn, wallMs } from "./measure.ts";
+import { echoLatency, EchoFloor, promptMs } from "./sessions.ts";
 import { Sshd, which } from "./sshd.ts";
 import { startsPerSecond, spawnsPerSecond } from "./starts.ts";
 
@@ -169,7 +170,69 @@ async function memoryUse(playground: Playground): Promise<void> {
   );
 }
 
-const all = ["invoke", "starts", "throughput", "memory", "fan-out"];
+async function sessions(playground: Playground, ssh: Sshd | undefined): Promise<void> {
+  const env = playground.env();
+  // As ssh's user here: no start-up files of one's own.
+  using home = mkdtempDisposableSync(join(tmpdir(), "outpost-home-"));
+  const enter = {
+    argv: playground.argv("enter", "web1", "--shell", "bash", "--env", `HOME=${home.path}`),
+    env,
+  };
+  heading("keystroke to echo in a terminal, one key at a time (1,000 keys)");
+  using floor = await EchoFloor.start();
+  const latency = await echoLatency(
+    {
+      "outpost enter": enter,
+      ssh: ssh && { argv: ssh.terminal() },
+      "a local PTY": { argv: ["bash", "--norc", "--noprofile"] },
+      "the floor: two wss hops and a PTY": floor.client,
+    },
+    1_000,
+  );
+  const bare = latency["the floor: two wss hops and a PTY"]!;
+  for (const [name, { median, p99 }] of Object.entries(latency)) {
+    const times = name === "outpost enter" ? `; ${ratio(median, bare.median)} the floor` : "";
+    row(name, `${median.toFixed(2)} ms`, `p99 ${p99.toFixed(2)} ms${times}`);
+  }
+
+  heading("exec to the first prompt (median of 9)");
+  const opening = await inTurn(
+    { outpost: () => promptMs(enter), ssh: ssh && (() => promptMs({ argv: ssh.terminal() })) },
+    9,
+  );
+  row(
+    "outpost enter web1",
+    `${opening["outpost"]!.toFixed(0)} ms`,
+    `${ratio(opening["outpost"]!, opening["ssh"])} a fresh ssh`,
+  );
+  if (opening["ssh"] !== undefined) row("ssh -t HOST", `${opening["ssh"].toFixed(0)} ms`);
+
+  const count = 50;
+  heading(`memory with ${String(count)} sessions on one host, each with a full screen of scrollback`);
+  await using client = await playground.client();
+  const agentBefore = memory(playground.agent("web2").pid!).rss;
+  for (let index = 0; index < count; index++) {
+    const { session } = await client.openSession({
+      targets: "web2",
+      shell: "bash",
+      env: { HOME: home.path },
+    });
+    const text = "seq 1 2000 > /dev/tty";
+    await (await client.start({ sessions: [session.id], command: { kind: "shell", text } })).wait();
+    if (index > 0) continue;
+    const first = memory(playground.sessionHostPid("web2")!);
+    row("session host with one session, resident", `${first.rss.toFixed(0)} MiB`);
+  }
+  const held = memory(playground.sessionHostPid("web2")!);
+  row(`session host with ${String(count)}, resident`, `${held.rss.toFixed(0)} MiB`);
+  row(
+    "agent, resident",
+    `${memory(playground.agent("web2").pid!).rss.toFixed(0)} MiB`,
+    `${agentBefore.toFixed(0)} MiB before`,
+  );
+}
+
+const all = ["invoke", "starts", "throughput", "memory", "fan-out", "sessions"];
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : all;
 const unknown = chosen.filter((name) => !all.includes(name));
 if (unknown.length > 0)
@@ -188,6 +251,7 @@ try {
   if (chosen.includes("starts")) await starts(playground);
   if (chosen.includes("throughput")) await throughput(playground, ssh);
   if (chosen.includes("memory")) await memoryUse(playground);
+  if (chosen.includes("sessions")) await sessions(playground, ssh);
   if (chosen.includes("fan-out")) await fanOut(ssh);
 } finally {
   ssh?.[Symbol.dispose]();

@@ -144,6 +144,11 @@ export class Sshd implements Disposable {
     return ["ssh", ...this.options, "127.0.0.1", command];
   }
 
+  /** `ssh HOST` with a terminal. */
+  terminal(): string[] {
+    return ["ssh", "-tt", ...this.options, "127.0.0.1"];
+  }
+
   [Symbol.dispose](): void {
     this.#server.kill("SIGTERM");
     rmSync(this.directory, { recursive: true, force: true });
