@@ -44,6 +44,10 @@ export class TestTerminal implements AsyncDisposable {
     );
   }
 
+  get pid(): number {
+    return this.#pty.pid;
+  }
+
   type(text: string): void {
     this.#pty.write(text);
   }

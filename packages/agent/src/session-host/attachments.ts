@@ -66,7 +66,8 @@ export class Attachments {
     };
   }
 
-  /** @throws OutpostError `busy` when another viewer controls; `invalid_argument` when it begins where no output is yet */
+  /** @throws OutpostError `busy` when another viewer controls; `invalid_argument` when it begins where no output is yet;
+   * `denied` when the viewer is another operator's */
   attach(params: SessionAttachParams, openWire: OpenWire): Attached {
     const { clock, isLive, output, status } = this.#options;
     const { viewer: id, operator, role, columns, rows, from, maxLag } = params;
@@ -77,6 +78,7 @@ export class Attachments {
         `from: ${String(position)} is beyond the end of the session's output, ${String(output.end)}`,
       );
     }
+    this.viewers.claim(id, operator);
     if (role === "control") this.viewers.admit(id, params.takeOver);
     const wire = openWire(position);
     const shape = { viewer: id, operator, role, since: clock.now(), columns, rows, position, maxLag };

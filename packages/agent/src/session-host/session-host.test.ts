@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import headless from "@xterm/headless";
-import { newSessionId, Peer, sessionHostMethods, type SessionId } from "@outpost/protocol";
+import { limits, newSessionId, Peer, sessionHostMethods, type SessionId } from "@outpost/protocol";
 import { memoryLink } from "@outpost/protocol/memory";
 import { FakeClock } from "@outpost/protocol/testing";
 import { afterEach, describe, expect, test } from "vitest";
@@ -265,6 +265,27 @@ describe("viewers", () => {
     await agent.peer.request("session.role", { session, viewer: former.id, role: "control" });
     await expect.poll(() => wish.changes.some(({ role, by }) => role === "watch" && by === "ada")).toBe(true);
     expect(await agent.status(session)).toMatchObject({ columns: 80, rows: 24 });
+  });
+
+  test("nobody attaches as another operator's viewer", async () => {
+    const agent = await (await host()).connect();
+    const { session } = await agent.open();
+    const viewer = await attach(agent, session);
+    const asked = {
+      session,
+      viewer: viewer.id,
+      operator: "mallory",
+      role: "control",
+      takeOver: true,
+      columns: 80,
+      rows: 24,
+      repaint: false,
+      window: limits.defaultWindowBytes,
+      input: agent.peer.openStream().number,
+    } as const;
+    await expect(agent.peer.request("session.attach", asked)).rejects.toMatchObject({ code: "denied" });
+    viewer.type("echo still-$((20+2))\r");
+    await shown(viewer).toContain("still-22");
   });
 
   test("one that stalls holds up nobody, and goes on with a gap and a repaint", async () => {

@@ -46,6 +46,13 @@ export class Viewers {
     return Math.min(...this.all.map(({ neededFrom }) => neededFrom));
   }
 
+  /** Viewers' ids are to be seen in lists. @throws OutpostError `denied` when somebody else is attached with this one */
+  claim(viewer: ViewerId, operator: string): void {
+    const attached = this.#viewers.get(viewer);
+    if (attached === undefined || attached.operator === operator) return;
+    throw new OutpostError(ErrorCode.denied, `the viewer ${viewer} is ${attached.operator}'s`);
+  }
+
   /** @throws OutpostError `busy` when another viewer controls, and is not to be taken over from */
   admit(viewer: ViewerId, takeOver: boolean): void {
     const { controller } = this;
