@@ -1,13 +1,16 @@
 /**
  * The least that a terminal over a relay can cost: raw standard input → wss → a relay → wss → a PTY with bash, and back.
- * No protocol, no log, no emulator. Three processes, as Outpost has at least: `relay`, `host`, `client`.
+ * No protocol, no log, no emulator. Three processes: `relay`, `host`, `client`. With `owner`, a fourth owns the PTY, so that
+ * it could outlive the one that dials, which is then `agent`: what Outpost's processes cost if they did nothing.
  */
 import { createServer } from "node:https";
+import { connect, createServer as createUnixServer } from "node:net";
+import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
 import { WebSocket, WebSocketServer } from "ws";
 import { credentials } from "./certificate.ts";
 
-const port = 17_444;
+let port = 0;
 
 function relay(directory: string): void {
   const server = createServer({ ...credentials(directory), minVersion: "TLSv1.3", requestCert: true });
@@ -44,6 +47,25 @@ function host(directory: string): void {
   socket.on("open", () => console.log("ready"));
 }
 
+const ownerSocket = (directory: string): string => join(directory, "owner.sock");
+
+function owner(directory: string): void {
+  const server = createUnixServer((socket) => {
+    const shell = spawn("bash", ["--norc", "--noprofile"], { name: "xterm-256color", encoding: null });
+    shell.onData((data) => socket.write(data));
+    socket.on("data", (data) => shell.write(data.toString()));
+  });
+  server.listen(ownerSocket(directory), () => console.log("ready"));
+}
+
+function agent(directory: string): void {
+  const socket = dial(directory, "host");
+  const local = connect(ownerSocket(directory));
+  local.on("data", (data) => socket.readyState === WebSocket.OPEN && socket.send(data));
+  socket.on("message", (data: Buffer) => local.write(data));
+  socket.on("open", () => console.log("ready"));
+}
+
 function client(directory: string): void {
   const socket = dial(directory, "client");
   process.stdin.setRawMode(true);
@@ -57,8 +79,11 @@ function client(directory: string): void {
 }
 
 if (import.meta.main) {
-  const [role, directory = ""] = process.argv.slice(2);
+  const [role, directory = "", text = "0"] = process.argv.slice(2);
+  port = Number(text);
   if (role === "relay") relay(directory);
   else if (role === "host") host(directory);
+  else if (role === "owner") owner(directory);
+  else if (role === "agent") agent(directory);
   else if (role === "client") client(directory);
 }

@@ -23,7 +23,7 @@ function heading(text: string): void {
 }
 
 function row(name: string, value: string, note = ""): void {
-  console.log(`  ${name.padEnd(44)} ${value.padStart(12)}  ${note}`);
+  console.log(`  ${name.padEnd(46)} ${value.padStart(12)}  ${note}`);
 }
 
 function ratio(ours: number, theirs: number | undefined): string {
@@ -179,13 +179,15 @@ async function sessions(playground: Playground, ssh: Sshd | undefined): Promise<
     env,
   };
   heading("keystroke to echo in a terminal, one key at a time (1,000 keys)");
-  using floor = await EchoFloor.start();
+  using floor = await EchoFloor.start(["relay", "host"], 17_444);
+  using owned = await EchoFloor.start(["relay", "owner", "agent"], 17_445);
   const latency = await echoLatency(
     {
       "outpost enter": enter,
       ssh: ssh && { argv: ssh.terminal() },
       "a local PTY": { argv: ["bash", "--norc", "--noprofile"] },
       "the floor: two wss hops and a PTY": floor.client,
+      "the same with the PTY in a process of its own": owned.client,
     },
     1_000,
   );

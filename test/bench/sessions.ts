@@ -151,24 +151,27 @@ export async function promptMs(program: TerminalProgram): Promise<number> {
   return ms;
 }
 
+type Role = "relay" | "host" | "owner" | "agent";
+
 /** The bare floor (echo-floor.ts), running: what to start as its client. */
 export class EchoFloor implements Disposable {
   readonly client: TerminalProgram;
   readonly #directory: string;
   readonly #children: readonly ChildProcess[];
 
-  private constructor(directory: string, children: readonly ChildProcess[]) {
+  private constructor(directory: string, port: number, children: readonly ChildProcess[]) {
     this.#directory = directory;
     this.#children = children;
-    this.client = { argv: program("client", directory) };
+    this.client = { argv: program("client", directory, port) };
   }
 
-  static async start(): Promise<EchoFloor> {
+  /** @param roles what stands between the client and the PTY, the relay first */
+  static async start(roles: readonly Role[], port: number): Promise<EchoFloor> {
     const directory = mkdtempSync(join(tmpdir(), "outpost-floor-"));
     makeCertificate(directory);
     const children: ChildProcess[] = [];
-    for (const role of ["relay", "host"]) children.push(await running(program(role, directory)));
-    return new EchoFloor(directory, children);
+    for (const role of roles) children.push(await running(program(role, directory, port)));
+    return new EchoFloor(directory, port, children);
   }
 
   [Symbol.dispose](): void {
@@ -177,8 +180,8 @@ export class EchoFloor implements Disposable {
   }
 }
 
-function program(role: string, directory: string): string[] {
-  return [process.execPath, join(import.meta.dirname, "echo-floor.ts"), role, directory];
+function program(role: Role | "client", directory: string, port: number): string[] {
+  return [process.execPath, join(import.meta.dirname, "echo-floor.ts"), role, directory, String(port)];
 }
 
 function running(argv: readonly string[]): Promise<ChildProcess> {

@@ -143,7 +143,7 @@ async function mainJob(playground: Playground): Promise<void> {
 async function stay(playground: Playground): Promise<void> {
   say("The playground stays up. In another terminal:");
   console.log(
-    `\n    export PATH=${playground.binDirectory}:$PATH\n    outpost host list\n    outpost invoke 'web*' -- hostname\n`,
+    `\n    export PATH=${playground.binDirectory}:$PATH\n    outpost host list\n    outpost invoke 'web*' -- hostname\n    outpost enter web1\n`,
   );
   console.log("Ctrl-C here ends it and deletes it.");
   // A timer holds the process; a pending promise alone does not.
@@ -151,6 +151,7 @@ async function stay(playground: Playground): Promise<void> {
   await new Promise<void>((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);
+    process.once("SIGHUP", resolve);
   });
   clearInterval(hold);
 }

@@ -289,7 +289,10 @@ export class Attachment implements AsyncDisposable, AsyncIterable<AttachmentEven
         const whose = by === undefined ? {} : { by };
         this.#queue.push({ type: "changed", host: this.host, role, columns, rows, ...whose });
       },
-      waiting: ({ since }) => this.#hostNotice(since),
+      waiting: ({ since }) => {
+        // One that is being opened is not waited for: opening it says that the host is away.
+        if (this.#target.opening === undefined || this.#status !== undefined) this.#hostNotice(since);
+      },
     });
   }
 

@@ -1,4 +1,5 @@
-/** The client: hosts, tokens and jobs of one controller, as one operator. */
+/** The client: hosts, tokens, jobs and sessions of one controller, as one operator. What only sessions need is loaded with the
+ * first of them: a program that runs one command waits for every module. */
 import {
   type Command,
   ErrorCode,
@@ -20,17 +21,11 @@ import { dialWebSocket } from "@outpost/protocol/websocket";
 import type { Attachment } from "./attachment.ts";
 import { Connection } from "./connection.ts";
 import { type Context, defaultContextDirectory, readContext } from "./context.ts";
-import { enter, type EnterOptions } from "./enter.ts";
+import type { EnterOptions } from "./enter.ts";
 import { InputSender, type InputSource, openInput } from "./input.ts";
 import { Job } from "./job.ts";
 import type { Session } from "./session.ts";
-import {
-  findSession,
-  liveSessionIds,
-  type OpenedSession,
-  openSession,
-  type OpenSessionOptions,
-} from "./sessions.ts";
+import type { OpenedSession, OpenSessionOptions } from "./sessions.ts";
 
 export interface ConnectOptions {
   /** Where the operator's context is. Default `$OUTPOST_CONTEXT_DIR`, else `~/.config/outpost`. */
@@ -163,7 +158,8 @@ export class Client implements AsyncDisposable {
    * const job = await client.start({ sessions: [session.id], command: { kind: "shell", text: "cd /srv" } });
    * @throws OutpostError `not_found`, `invalid_argument`; why, when it could be opened on no host
    */
-  openSession(options: OpenSessionOptions): Promise<OpenedSession> {
+  async openSession(options: OpenSessionOptions): Promise<OpenedSession> {
+    const { openSession } = await import("./sessions.ts");
     return openSession(this.#connection, options);
   }
 
@@ -172,7 +168,8 @@ export class Client implements AsyncDisposable {
    * @throws OutpostError `invalid_argument` when the target selects several hosts. What else is wrong shows when the
    * events are asked for: `not_found`, `host_unreachable`, `start_failed`, …
    */
-  enter(options: EnterOptions): Promise<Attachment> {
+  async enter(options: EnterOptions): Promise<Attachment> {
+    const { enter } = await import("./enter.ts");
     return enter(this.#connection, options);
   }
 
@@ -181,7 +178,8 @@ export class Client implements AsyncDisposable {
    * @param options.host only on this host; needed when sessions on several hosts have the name
    * @throws OutpostError `not_found`; `conflict` when several fit
    */
-  session(reference: string, options: { readonly host?: string | undefined } = {}): Promise<Session> {
+  async session(reference: string, options: { readonly host?: string | undefined } = {}): Promise<Session> {
+    const { findSession } = await import("./sessions.ts");
     return findSession(this.#connection, reference, options.host);
   }
 
@@ -204,6 +202,7 @@ export class Client implements AsyncDisposable {
 
   async #sessionOf({ sessions = [], busy = "wait" }: StartOptions): Promise<Pick<JobSpec, "session">> {
     if (sessions.length === 0) return {};
+    const { liveSessionIds } = await import("./sessions.ts");
     return { session: { ids: await liveSessionIds(this.#connection, sessions), busy } };
   }
 

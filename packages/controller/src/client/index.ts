@@ -8,7 +8,7 @@
  *     for await (const event of job.receive({ follow: true })) console.log(event);
  */
 export { type AsciicastEvent, type AsciicastHeader, readAsciicast } from "./asciicast.ts";
-export { Attachment, type AttachOptions } from "./attachment.ts";
+export type { Attachment, AttachOptions } from "./attachment.ts";
 export { Client, connect, type ConnectOptions, type StartOptions } from "./client.ts";
 export { type Context, defaultContextDirectory, readContext, writeContext } from "./context.ts";
 export type { EnterOptions } from "./enter.ts";
@@ -27,7 +27,7 @@ export { ExitCode, exitCodeOf, exitCodeOfShell } from "./exit-code.ts";
 export type { InputSource } from "./input.ts";
 export { Job, type JobView } from "./job.ts";
 export type { ReceiveOptions } from "./receive.ts";
-export { Session, type SessionReceiveOptions } from "./session.ts";
+export type { Session, SessionReceiveOptions } from "./session.ts";
 export type {
   AttachmentEvent,
   SessionChangedEvent,
