@@ -34,7 +34,7 @@ export interface HandlerContext {
   readonly clock: Clock;
   /** The connection that the requests come from. A function: the handlers exist before their peer. */
   readonly peer: () => AgentPeer;
-  /** Something was asked. */
+  /** Something was asked. @throws OutpostError when nothing is done any more */
   readonly used: () => void;
 }
 

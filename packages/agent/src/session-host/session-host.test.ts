@@ -499,6 +499,18 @@ describe("the host", () => {
     expect(await agent.peer.closed).toMatchObject({ message: "the session host leaves" });
   });
 
+  test("opens nothing while it leaves: the next one is asked", async () => {
+    const running = await host();
+    const agent = await running.connect();
+    const { session } = await agent.open();
+    const viewer = await attach(agent, session);
+    viewer.type("trap '' HUP; echo armed-$((3+3))\r");
+    await shown(viewer).toContain("armed-6");
+    const left = running.host[Symbol.asyncDispose]();
+    await expect(agent.open()).rejects.toMatchObject({ code: "disconnected" });
+    await left;
+  });
+
   test("speaks a version that its agent knows, or says so", async () => {
     const running = await host();
     const link = memoryLink();

@@ -121,13 +121,21 @@ export class SessionHost implements AsyncDisposable {
         hostName: this.#hostName,
         clock,
         peer: () => peer,
-        used: () => (this.#usedMs = clock.monotonicMs()),
+        used: () => this.#used(),
       }),
       clock,
       fault: (error, method) => log.error({ err: error, method }, "fault in a handler"),
     });
     this.#peers.add(peer);
     void peer.closed.then(() => this.#peers.delete(peer));
+  }
+
+  /** @throws OutpostError `disconnected` when it is leaving: a shell that it opened now would end with it */
+  #used(): void {
+    if (this.#leaving !== undefined) {
+      throw new OutpostError(ErrorCode.disconnected, "the session host leaves; ask the next one");
+    }
+    this.#usedMs = this.#options.clock.monotonicMs();
   }
 
   /** Leaves, and ends all sessions' shells. Their output waits for the next session host. */
