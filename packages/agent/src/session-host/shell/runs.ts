@@ -19,6 +19,7 @@ import {
 } from "@outpost/protocol";
 import { hasEnded } from "./exit-file.ts";
 import { interrupt, type StopSignal } from "./interrupt.ts";
+import { interruptUntilHeeded } from "./interrupting.ts";
 import type { Mark } from "./marks.ts";
 import type { PromptState } from "./prompt-state.ts";
 import { Run, type RunOutcome } from "./run.ts";
@@ -138,7 +139,11 @@ export class Runs {
       this.#refuse(run, "it was stopped before its turn came");
       return;
     }
-    interrupt(this.#terminal.process.pid, this.#terminal.foregroundGroup(), signal);
+    const { process } = this.#terminal;
+    const foregroundGroup = (): number | undefined => this.#terminal.foregroundGroup();
+    if (signal !== "SIGINT") return interrupt(process.pid, foregroundGroup(), signal);
+    const isOver = (): boolean => run.isOver || this.#over !== undefined;
+    interruptUntilHeeded({ clock: this.#clock, shell: process.pid, foregroundGroup, isOver });
   }
 
   /** Takes every mark of the shell, after or before `PromptState` has. */
