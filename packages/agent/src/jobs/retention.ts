@@ -8,9 +8,8 @@ import { ErrorCode, OutpostError, type Clock } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { planEviction } from "./eviction.ts";
 import type { Job } from "./job.ts";
-import { limitGraceMs } from "./running-job.ts";
 import type { JobSettings } from "./settings.ts";
-import type { WatchedJob } from "./watched-job.ts";
+import { limitGraceMs, type WatchedJob } from "./watched-job.ts";
 
 /** Growth of all jobs together after which the limits are checked without waiting for the next tick, in bytes. */
 const checkEveryBytes = 8 * 1024 * 1024;

@@ -22,14 +22,11 @@ import { recordStop } from "./stop-record.ts";
 import { TimeLimit } from "./time-limit.ts";
 import type { Timeline } from "./timeline.ts";
 import { Termination } from "./termination.ts";
-import type { WatchedJob } from "./watched-job.ts";
+import { endTimeOf, enforceOutputLimit, type WatchedJob } from "./watched-job.ts";
 
 /** How often to look whether others still hold the output, in milliseconds: at first, and at most. */
 export const firstDrainMs = 3;
 export const longestDrainMs = 500;
-
-/** A job that fills the disk has only this long between SIGTERM and SIGKILL, in milliseconds: it writes on meanwhile. */
-export const limitGraceMs = 1_000;
 
 export interface RunningJobContext {
   readonly platform: Platform;
@@ -249,7 +246,12 @@ export class RunningJob implements WatchedJob {
     const end: EndRecord = {
       ...conclusion,
       startedAt: started.startedAt,
-      ...this.#endedAt(conclusion.state),
+      ...endTimeOf(this, {
+        state: conclusion.state,
+        record: this.#record,
+        adopted: this.#adopted,
+        now: this.#context.clock.now(),
+      }),
       written: { ...this.job.written },
       settledAt: clock.now(),
     };
@@ -260,15 +262,6 @@ export class RunningJob implements WatchedJob {
     this.#phase = "settled";
     this.#release();
     this.#context.settled(this, end);
-  }
-
-  /** When it was over, as exactly as is known: what was not seen is not made up. */
-  #endedAt(state: EndRecord["state"]): { endedAt?: number } {
-    if (state === "lost") return {};
-    const now = this.#context.clock.now();
-    // Held open or stopped, it was over when we saw so; else when its record was written.
-    if (this.job.exit !== undefined || this.#record.kind !== "complete") return { endedAt: now };
-    return { endedAt: this.#adopted ? this.directory.readExit().at : now };
   }
 
   #release(): void {
@@ -282,14 +275,7 @@ export class RunningJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    const { maxOutputBytesPerJob: limit } = this.#context;
-    if (this.job.written.stdout + this.job.written.stderr <= limit) return;
-    this.stop(
-      "output_limit",
-      `it wrote more than the ${String(limit)} bytes that this host allows a job`,
-      undefined,
-      limitGraceMs,
-    );
+    enforceOutputLimit(this, this.#context.maxOutputBytesPerJob);
   }
 
   #armTimeout(): void {

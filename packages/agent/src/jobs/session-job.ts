@@ -25,14 +25,14 @@ import type { ExitRecord } from "./exit-record.ts";
 import type { Job } from "./job.ts";
 import type { EndRecord, JobDirectory, ProcessRecord, SpecRecord, StopRecord } from "./job-directory.ts";
 import { OutputLog } from "./output-log.ts";
-import { limitGraceMs, type RunningJobContext } from "./running-job.ts";
+import type { RunningJobContext } from "./running-job.ts";
 import { Leftovers } from "./session-leftovers.ts";
 import { SessionRun, wasCut } from "./session-run.ts";
 import type { SessionShells } from "./session-shells.ts";
 import { SessionStop, type StopSignal } from "./session-stop.ts";
 import { recordStop } from "./stop-record.ts";
 import { TimeLimit } from "./time-limit.ts";
-import type { WatchedJob } from "./watched-job.ts";
+import { endTimeOf, enforceOutputLimit, type WatchedJob } from "./watched-job.ts";
 
 /** How long the answer may come after the exit record, in milliseconds: a prompt may take its time. */
 const answerWaitMs = 1_000;
@@ -317,7 +317,12 @@ export class SessionJob implements WatchedJob {
     const end: EndRecord = {
       ...conclusion,
       ...(shell === undefined ? {} : { startedAt: shell.startedAt }),
-      ...this.#endedAt(conclusion.state),
+      ...endTimeOf(this, {
+        state: conclusion.state,
+        record: this.#record,
+        adopted: this.#adopted,
+        now: this.#context.clock.now(),
+      }),
       written: { ...this.job.written },
       settledAt: clock.now(),
     };
@@ -339,15 +344,6 @@ export class SessionJob implements WatchedJob {
     });
   }
 
-  /** When it was over, as exactly as is known: what was not seen is not made up. */
-  #endedAt(state: EndRecord["state"]): { endedAt?: number } {
-    if (state === "lost") return {};
-    const now = this.#context.clock.now();
-    // Held open or stopped, it was over when we saw so; else when its record was written.
-    if (this.job.exit !== undefined || this.#record.kind !== "complete") return { endedAt: now };
-    return { endedAt: this.#adopted ? this.directory.readExit().at : now };
-  }
-
   #release(): void {
     this.#asked.release();
     this.#leftovers?.dispose();
@@ -359,14 +355,7 @@ export class SessionJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    const { maxOutputBytesPerJob: limit } = this.#context;
-    if (this.job.written.stdout + this.job.written.stderr <= limit) return;
-    this.stop(
-      "output_limit",
-      `it wrote more than the ${String(limit)} bytes that this host allows a job`,
-      undefined,
-      limitGraceMs,
-    );
+    enforceOutputLimit(this, this.#context.maxOutputBytesPerJob);
   }
 }
 

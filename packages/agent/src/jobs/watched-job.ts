@@ -1,7 +1,8 @@
 /** A job that has not ended, as the store and the limits see it: one in processes of its own, or one in a session's shell. */
 import type { EndReasonCode } from "@outpost/protocol";
+import type { ExitRecord } from "./exit-record.ts";
 import type { Job } from "./job.ts";
-import type { JobDirectory } from "./job-directory.ts";
+import type { EndRecord, JobDirectory } from "./job-directory.ts";
 import type { OutputLog } from "./output-log.ts";
 
 export interface WatchedJob {
@@ -16,4 +17,39 @@ export interface WatchedJob {
   stop(code: EndReasonCode, message: string, by?: string, graceMs?: number): void;
   /** Lets go of it; the job runs on. */
   dispose(): void;
+}
+
+/** A job that fills the disk has only this long between SIGTERM and SIGKILL, in milliseconds: it writes on meanwhile. */
+export const limitGraceMs = 1_000;
+
+/** Stops a job that has written more than `limit` bytes. */
+export function enforceOutputLimit(watched: WatchedJob, limit: number): void {
+  const { written } = watched.job;
+  if (written.stdout + written.stderr <= limit) return;
+  watched.stop(
+    "output_limit",
+    `it wrote more than the ${String(limit)} bytes that this host allows a job`,
+    undefined,
+    limitGraceMs,
+  );
+}
+
+/** What is known of a job that has ended. */
+export interface Ending {
+  readonly state: EndRecord["state"];
+  readonly record: ExitRecord;
+  /** Another agent process started it: its end was not told by an event. */
+  readonly adopted: boolean;
+  readonly now: number;
+}
+
+/** When a job was over, as exactly as is known: what was not seen is not made up. */
+export function endTimeOf(
+  { job, directory }: Pick<WatchedJob, "job" | "directory">,
+  { state, record, adopted, now }: Ending,
+): { endedAt?: number } {
+  if (state === "lost") return {};
+  // Held open or stopped, it was over when we saw so; else when its record was written.
+  if (job.exit !== undefined || record.kind !== "complete") return { endedAt: now };
+  return { endedAt: adopted ? directory.readExit().at : now };
 }
