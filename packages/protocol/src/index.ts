@@ -4,6 +4,7 @@ export { decode, encode } from "./codec.ts";
 export { commandText } from "./command-text.ts";
 export { ErrorCode, OutpostError, WireError, type OutpostErrorOptions } from "./errors.ts";
 export { FrameType, type Frame } from "./frame.ts";
+export { answerHello } from "./greeting.ts";
 export * from "./ids.ts";
 export * as limits from "./limits.ts";
 export * from "./messages/enrolment.ts";

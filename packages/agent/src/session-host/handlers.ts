@@ -1,23 +1,18 @@
 /** What the session host answers: each handler takes parsed params, calls the sessions, and answers. */
 import {
+  answerHello,
   type Call,
   type Clock,
-  commonVersion,
-  ErrorCode,
   type Handlers,
-  type HelloParams,
-  type HelloResult,
   type IncomingStream,
   limits,
   type OutgoingStream,
-  OutpostError,
   type Peer,
   type SessionAttachParams,
   type SessionAttachResult,
   type sessionHostAgentMethods,
   type sessionHostMethods,
   type SessionReadParams,
-  supportedVersions,
 } from "@outpost/protocol";
 import { agentVersion } from "../version.ts";
 import type { ReadingSink } from "./reading.ts";
@@ -39,6 +34,8 @@ export interface HandlerContext {
 }
 
 const software = `outpost-session-host ${agentVersion}`;
+const mismatchAdvice =
+  "the session host is of the agent that started it: remove its sessions, and it ends and is started anew";
 
 export function createHandlers(context: HandlerContext): Handlers<typeof sessionHostMethods> {
   const { sessions, hostName, clock, peer, used } = context;
@@ -47,7 +44,8 @@ export function createHandlers(context: HandlerContext): Handlers<typeof session
     return sessions.get(id);
   };
   return {
-    hello: (params) => greet(params, hostName, clock.now()),
+    hello: (params) =>
+      answerHello(params, { software, name: hostName, time: clock.now(), advice: mismatchAdvice }),
     "session.open": async (params) => {
       used();
       return { status: await sessions.open(params) };
@@ -83,24 +81,6 @@ export function createHandlers(context: HandlerContext): Handlers<typeof session
       return {};
     },
   };
-}
-
-/** @throws OutpostError `version_mismatch` naming both sides' versions */
-function greet({ versions, software: theirs }: HelloParams, name: string, time: number): HelloResult {
-  const version = commonVersion(supportedVersions, versions);
-  if (version === undefined) {
-    throw new OutpostError(
-      ErrorCode.versionMismatch,
-      `${theirs} speaks protocol ${range(versions)}, ${software} ${range(supportedVersions)}; the session host is of ` +
-        `the agent that started it: remove its sessions, and it ends and is started anew`,
-      { data: { theirs: { ...versions }, ours: { ...supportedVersions } } },
-    );
-  }
-  return { version, software, maxMessageBytes: limits.maxMessageBytes, name, time };
-}
-
-function range({ min, max }: { readonly min: number; readonly max: number }): string {
-  return min === max ? `version ${String(min)}` : `versions ${String(min)} to ${String(max)}`;
 }
 
 /** How much a viewer may type before the terminal has taken it, in bytes. */
