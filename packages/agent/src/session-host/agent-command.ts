@@ -9,9 +9,14 @@ import { quote } from "./shell/quote.ts";
 
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
 
-/** Writes `bin/outpost-agent` in the run directory, or leaves out what a full disk does not allow. @returns its folder */
-export function writeAgentCommand(runDirectory: string): string {
-  const folder = join(runDirectory, "bin");
+/** The folder of the command, in the run directory. */
+export function agentCommandFolder(runDirectory: string): string {
+  return join(runDirectory, "bin");
+}
+
+/** Writes the command, once for each session host; leaves it out where a full disk does not allow it. */
+export function writeAgentCommand(runDirectory: string): void {
+  const folder = agentCommandFolder(runDirectory);
   const words = [process.execPath, ...process.execArgv, program].map((word) => quote(word)).join(" ");
   try {
     mkdirSync(folder, { recursive: true, mode: 0o755 });
@@ -19,7 +24,6 @@ export function writeAgentCommand(runDirectory: string): string {
     writeFileSync(`${file}.new`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
     renameSync(`${file}.new`, file);
   } catch {
-    // The shell is what was asked for.
+    // The shell is what is asked for.
   }
-  return folder;
 }

@@ -5,7 +5,7 @@ import { ErrorCode, OutpostError, type SessionId, type SessionSpec } from "@outp
 import { baseEnvironment, type Environment } from "../jobs/environment.ts";
 import { findProgram } from "../jobs/program.ts";
 import { agentPaths } from "../directory.ts";
-import { writeAgentCommand } from "./agent-command.ts";
+import { agentCommandFolder } from "./agent-command.ts";
 
 const defaultTerm = "xterm-256color";
 
@@ -38,13 +38,12 @@ export function shellStart({ session, spec, hostName, agentDirectory }: Environm
   if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new OutpostError(ErrorCode.startFailed, `there is no directory '${cwd}' to begin in`);
   const shell = findProgram([spec.shell ?? base["SHELL"]!], env["PATH"]!, cwd);
-  const commands = writeAgentCommand(agentPaths(agentDirectory).run);
   return {
     shell,
     cwd,
     env: {
       ...env,
-      PATH: `${env["PATH"]!}:${commands}`,
+      PATH: `${env["PATH"]!}:${agentCommandFolder(agentPaths(agentDirectory).run)}`,
       SHELL: shell,
       OUTPOST_HOST: hostName,
       OUTPOST_SESSION: session,

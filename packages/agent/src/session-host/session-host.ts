@@ -21,6 +21,7 @@ import { agentPaths, type AgentPaths } from "../directory.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { Platform } from "../platform/index.ts";
 import { makePrivateDirectory } from "../private-directory.ts";
+import { writeAgentCommand } from "./agent-command.ts";
 import { type AgentPeer, createHandlers } from "./handlers.ts";
 import { Sessions } from "./sessions.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -64,6 +65,7 @@ export class SessionHost implements AsyncDisposable {
     makePrivateDirectory(paths.sockets);
     const lock = acquire(paths, options.platform);
     try {
+      writeAgentCommand(paths.run);
       const host = new SessionHost(options, paths, lock, settings, hostName);
       // Only the holder of the lock may replace a socket that lies there.
       host.#server = await listenUnixSocket(paths.sessionHostSocket, (socket) => host.serve(socket));
