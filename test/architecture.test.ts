@@ -51,6 +51,7 @@ const importers: Readonly<Record<string, { readonly by: readonly string[]; reado
   valibot: {
     by: [
       "packages/protocol/src/",
+      "packages/access/src/",
       "packages/agent/src/",
       "packages/controller/src/server/",
       "packages/controller/src/client/",
@@ -58,11 +59,11 @@ const importers: Readonly<Record<string, { readonly by: readonly string[]; reado
     why: "the CLI checks nothing that the library would miss",
   },
   "@peculiar/x509": {
-    by: ["packages/agent/src/identity.ts", "packages/controller/src/server/authority.ts"],
-    why: "one place per process makes certificates; it is slow to load and is loaded when one is made",
+    by: ["packages/agent/src/identity.ts", "packages/access/src/issuing.ts"],
+    why: "one place makes certificates and one requests; it is slow to load and is loaded when one is made",
   },
   "reflect-metadata": {
-    by: ["packages/agent/src/identity.ts", "packages/controller/src/server/authority.ts"],
+    by: ["packages/agent/src/identity.ts", "packages/access/src/issuing.ts"],
     why: "@peculiar/x509 needs it loaded first, and nothing else does",
   },
   "node:sqlite": {
@@ -81,6 +82,11 @@ const importers: Readonly<Record<string, { readonly by: readonly string[]; reado
     by: ["packages/agent/src/session-host/screen.ts"],
     why: "one file knows the emulator; it is large and slow to load",
   },
+  yaml: {
+    by: ["packages/access/src/document.ts"],
+    why: "policies and configurations are read one way, with positions in their problems",
+  },
+  plist: { by: ["packages/service/src/launchd.ts"], why: "only launchd reads property lists" },
   "cli-table3": { by: ["packages/controller/src/cli/render"], why: "only rendering knows tables" },
   pino: {
     by: ["packages/agent/src/", "packages/controller/src/server/", "packages/controller/src/cli/"],
@@ -122,6 +128,13 @@ describe("layers", () => {
 
   test("the protocol imports nothing else of ours", () => {
     expect(ours("packages/protocol/").filter(({ to }) => to.startsWith("@outpost/"))).toEqual([]);
+  });
+
+  test("access and service import the protocol, and nothing else of ours", () => {
+    const wrong = [...ours("packages/access/"), ...ours("packages/service/")].filter(
+      ({ to }) => to.startsWith("@outpost/") && !to.startsWith("@outpost/protocol"),
+    );
+    expect(wrong).toEqual([]);
   });
 
   test("agent and controller never import each other", () => {
@@ -167,7 +180,7 @@ interface Manifest {
   readonly publishConfig: { readonly exports: unknown };
 }
 
-test.each(["protocol", "agent", "controller"])(
+test.each(["protocol", "access", "service", "agent", "controller"])(
   "what %s publishes is what it exports here, but for the sources",
   (name) => {
     const manifest = JSON.parse(read(`packages/${name}/package.json`)) as Manifest;

@@ -32,7 +32,7 @@ export class Fleet implements AsyncDisposable {
   /** Adds `count` connected hosts. @param enrolled awaited when they are enrolled and not connected yet */
   async grow(count: number, enrolled: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     await using client = await this.playground.client();
-    const { token } = await client.createToken({ ttlMs: 600_000, uses: count });
+    const { token } = await client.administration.createToken({ ttlMs: 600_000, uses: count });
     const added: ChildProcess[] = [];
     for (let left = count; left > 0; left -= this.#agentsPerProcess) {
       added.push(await this.#enrol(token, Math.min(left, this.#agentsPerProcess)));

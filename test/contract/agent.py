@@ -7,7 +7,7 @@ It proves that the document is enough. It keeps its jobs' output and their ends 
 agent: it takes the end of a job's main process for the job's, keeps no timeline, and adopts nothing when it is started
 again: such jobs are lost, and it says so. Python 3.9 or later.
 """
-import base64, hashlib, json, os, platform, re, signal, socket, ssl, struct, subprocess, sys, time
+import base64, hashlib, json, os, platform, re, signal, socket, ssl, struct, subprocess, sys, tempfile, time
 from urllib.parse import urlparse
 
 # ---- MessagePack
@@ -165,7 +165,7 @@ class Connection:
             if frame[0] == 0 and frame[2] == "ping": self.send([1, frame[1], None, {}])
 
 def hello(connection, facts=None):
-    params = {"versions": {"min": 1, "max": 1}, "software": "agent.py 0.1", "maxMessageBytes": 4194304}
+    params = {"versions": {"min": 1, "max": 2}, "software": "agent.py 0.2", "maxMessageBytes": 4194304}
     if facts: params["facts"] = facts
     return connection.ask(1, "hello", params)
 
@@ -173,7 +173,7 @@ def facts():
     boot = "/proc/sys/kernel/random/boot_id"
     return {"platform": sys.platform, "os": platform.platform()[:256], "kernel": platform.release(),
             "arch": platform.machine(), "hostname": socket.gethostname(), "cpus": os.cpu_count() or 0,
-            "memoryBytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "agentVersion": "0.1",
+            "memoryBytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "agentVersion": "0.2",
             "bootId": open(boot).read().strip() if os.path.exists(boot) else "unknown"}
 
 # ---- enrolment
@@ -181,8 +181,9 @@ def facts():
 def join(url, token, name, directory):
     prefix, _, body = token.strip().partition("_")
     data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
-    if prefix != "outpost1" or len(data) != 56: raise SystemExit("this is no token")
-    fingerprint, secret = data[:32], base64.urlsafe_b64encode(data[32:]).decode().rstrip("=")
+    if prefix != "outpost2" or len(data) != 88: raise SystemExit("this is no token")
+    fingerprint, operators = data[:32], data[32:64]
+    secret = base64.urlsafe_b64encode(data[64:]).decode().rstrip("=")
     at = urlparse(url)
     shown = subprocess.run(["openssl", "s_client", "-showcerts", "-tls1_3", "-connect", f"{at.hostname}:{at.port or 7443}"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
@@ -198,14 +199,99 @@ def join(url, token, name, directory):
     hello(connection)
     answer = connection.ask(2, "enrol", {"secret": secret, "name": name, "labels": {"made-with": "python"}, "facts": facts(),
                                          "request": open(path("request.pem")).read()})
-    for file, text in (("certificate.pem", answer["certificate"]), ("ca.pem", answer["authority"]), ("url", url)):
+    if hashlib.sha256(ssl.PEM_cert_to_DER_cert(answer["operators"])).digest() != operators:
+        raise SystemExit("the controller names another operators' authority than the token")
+    about = {"url": url, "name": answer["name"], "labels": answer["labels"]}
+    for file, text in (("certificate.pem", answer["certificate"]), ("ca.pem", answer["authority"]),
+                       ("operators.pem", answer["operators"]), ("about.json", json.dumps(about))):
         open(path(file), "w").write(text)
     print(f"joined as {answer['name']} ({answer['host']})", flush=True)
 
-# ---- jobs
+# ---- signed requests
 
 class Refusal(Exception):
     def __init__(self, code, message): super().__init__(message); self.code = code
+
+def denied(message): return Refusal("denied", message)
+
+def canonical(value):
+    """The one form that is signed: keys in the order of their bytes."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value, key=str.encode) if value[key] is not None}
+    return [canonical(entry) for entry in value] if isinstance(value, list) else value
+
+def digest(value): return hashlib.sha256(pack(canonical(value))).digest()
+
+def openssl(*args, data=None):
+    return subprocess.run(["openssl", *args], input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+class Operators:
+    """Whether an operator has asked for something. Certificates and signatures are checked by the openssl program."""
+
+    SKEW_MS = 5 * 60 * 1000
+
+    def __init__(self, authority, name, labels):
+        self.authority, self.name, self.labels, self.known = authority, name, labels, {}
+
+    def verify(self, params, method, action, subject, **bound):
+        authorization = params.get("authorization")
+        if authorization is None: raise denied("the request is not signed")
+        statement = unpack(authorization["statement"])
+        operator, key = self.chain([bytes(der) for der in authorization["certificates"]])
+        self.signature(key, authorization["statement"], authorization["signature"])
+        now = time.time() * 1000
+        if statement["expiresAt"] <= now - self.SKEW_MS: raise denied("the request has expired")
+        if statement["issuedAt"] > now + self.SKEW_MS: raise denied("the request was signed in the future")
+        same = (statement["operator"] == operator == params.get("operator", operator) and statement["action"] == action
+                and statement["subject"] == subject and statement["digest"] == digest({"method": method, **bound}))
+        if not same: raise denied(f"the request is not what {operator} has signed")
+        if "targets" in statement and not self.selected(statement["targets"]): raise denied(f"{operator} has not asked this of {self.name}")
+
+    def chain(self, certificates):
+        found = self.known.get(tuple(certificates))
+        if found and found[2] > time.monotonic(): return found[:2]
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, f"{at}.pem") for at in range(len(certificates))]
+            for file, der in zip(files, certificates): open(file, "w").write(ssl.DER_cert_to_PEM_cert(der))
+            between = ["-untrusted", files[1]] if len(files) == 2 else []
+            checked = openssl("verify", "-purpose", "sslclient", "-CAfile", self.authority, *between, files[0])
+            if checked.returncode != 0 or len(files) > 2: raise denied("the certificate is not of an operator: " + checked.stdout.decode().strip())
+            owners = [self.owner(file) for file in files]
+            # openssl has no opinion on this: an invitation is for one operator, and the last certificate is no CA.
+            if len(set(owners)) != 1: raise denied(f"the invitation is for {owners[-1][0]}")
+            if b"CA:TRUE" in openssl("x509", "-in", files[0], "-noout", "-ext", "basicConstraints").stdout: raise denied("an invitation signs no requests")
+            key = openssl("x509", "-in", files[0], "-noout", "-pubkey").stdout
+        self.known[tuple(certificates)] = (owners[0][0], key, time.monotonic() + 60)
+        return owners[0][0], key
+
+    @staticmethod
+    def owner(file):
+        text = openssl("x509", "-in", file, "-noout", "-subject", "-nameopt", "multiline", "-ext", "subjectAltName").stdout.decode()
+        name, urn = re.search(r"commonName += (\S+)", text), re.findall(r"URI:(\S+?),?$", text, re.M)
+        if not name or len(urn) != 1 or not urn[0].startswith("urn:outpost:operator:"): raise denied("the certificate names no operator")
+        return name[1], urn[0]
+
+    @staticmethod
+    def signature(key, statement, signature):
+        def integer(raw):
+            raw = raw.lstrip(b"\0") or b"\0"
+            raw = b"\0" + raw if raw[0] & 0x80 else raw
+            return b"\x02" + bytes([len(raw)]) + raw
+        body = integer(signature[:32]) + integer(signature[32:])
+        with tempfile.NamedTemporaryFile() as keys, tempfile.NamedTemporaryFile() as signed:
+            keys.write(key); keys.flush()
+            signed.write(b"\x30" + bytes([len(body)]) + body); signed.flush()
+            checked = openssl("dgst", "-sha256", "-verify", keys.name, "-signature", signed.name, data=bytes(statement))
+        if checked.returncode != 0: raise denied("the signature is not the operator's")
+
+    def selected(self, targets):
+        def fits(pattern, text): return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text) is not None
+        for term in (text.strip() for text in targets.split(",")):
+            label, equals, value = term.partition("=")
+            if fits(value, self.labels.get(label, "")) and label in self.labels if equals else fits(term, self.name): return True
+        return False
+
+# ---- jobs
 
 class Job:
     STREAMS = ("stdout", "stderr")
@@ -220,6 +306,8 @@ class Job:
 
     def start(self, params):
         os.makedirs(self.path)
+        # Kept beside the status, so that it is known after a restart, too.
+        if params.get("collect"): self.status["collect"] = True
         spec = params["spec"]
         command = spec["command"]
         self.save("pending")
@@ -323,7 +411,9 @@ class Agent:
             job = self.jobs[ident] = Job(directory, ident)
             job.status = json.load(open(job.file("status.json")))
             if not job.ended(): job.end("lost", reason=("wrapper_vanished", "the agent was restarted, and adopts nothing"))
-        self.connection = Connection(open(path("url")).read(), "/agent", open(path("ca.pem")).read(),
+        about = json.load(open(path("about.json")))
+        self.operators = Operators(path("operators.pem"), about["name"], about["labels"])
+        self.connection = Connection(about["url"], "/agent", open(path("ca.pem")).read(),
                                      (path("certificate.pem"), path("key.pem")))
 
     def send(self, frame): self.connection.send(frame)
@@ -372,6 +462,9 @@ class Agent:
     def request(self, request, method, params):
         if method == "ping": return self.answer(request, {})
         if method == "job.start":
+            if "secrets" in params: raise Refusal("invalid_argument", "this agent takes no secrets")
+            if "configuration" in params["spec"] or "user" in params["spec"]: raise Refusal("invalid_argument", "this agent has no configurations")
+            self.operators.verify(params, method, "invoke", params["job"], spec=params["spec"], collect=params.get("collect", False))
             if params["job"] not in self.jobs:
                 self.jobs[params["job"]] = job = Job(self.directory, params["job"])
                 job.start(params)
@@ -380,6 +473,8 @@ class Agent:
         if method == "job.status": return self.answer(request, {"jobs": [self.jobs[ident].state() for ident in params["jobs"] if ident in self.jobs]})
         job = self.jobs.get(params["job"]) if method.startswith("job.") else None
         if method in ("job.read", "job.stop") and job is None: raise Refusal("not_found", f"there is no job {params['job']} here")
+        if method == "job.read" and not job.status.get("collect"): self.operators.verify(params, method, "job.read", job.id)
+        if method == "job.stop": self.operators.verify(params, method, "job.stop", job.id, graceMs=params.get("graceMs"))
         if method == "job.read": self.readings[request] = Reading(self, request, job, params)
         elif method == "job.stop": job.stop(params["operator"]); self.answer(request, {"status": job.state()})
         elif method == "job.acknowledge":

@@ -3,9 +3,11 @@
  * protocol, frame by frame; controller.test.ts has it serve the real controller.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { testOperators } from "@outpost/access/testing";
 import { type JobId, type JobReadParams, type JobSpec, newJobId } from "@outpost/protocol";
 import { beforeEach, describe, expect, test } from "vitest";
 import { FakeController } from "../../packages/agent/src/testing/controller.ts";
+import { signed, signing } from "../../packages/agent/src/testing/access.ts";
 import type { FakeSession } from "../../packages/agent/src/testing/session.ts";
 import { missing, PythonAgent } from "./python-agent.ts";
 
@@ -52,7 +54,7 @@ function read(session: FakeSession, params: JobReadParams, greedy = true, signal
 
 async function joined(controller: FakeController): Promise<PythonAgent> {
   const agent = await PythonAgent.create();
-  expect(await agent.join(controller.url, controller.authority.token(), "py1"), agent.said).toBe(0);
+  expect(await agent.join(controller.url, controller.token(), "py1"), agent.said).toBe(0);
   return agent;
 }
 
@@ -60,7 +62,9 @@ async function connected(controller: FakeController, agent: PythonAgent): Promis
   void agent.run();
   const session = await controller.session();
   await session.inventory;
-  return session;
+  const { signer } = await controller.operators.add("ann");
+  // As the session, but what needs a signature is signed by ann.
+  return Object.create(session, { peer: { value: signing(session.peer, signer) } }) as FakeSession;
 }
 
 describe("frame by frame", () => {
@@ -68,11 +72,11 @@ describe("frame by frame", () => {
     await using controller = await FakeController.start();
     await using agent = await PythonAgent.create();
     const secret = randomBytes(24);
-    expect(await agent.join(controller.url, controller.authority.token(secret), "py1"), agent.said).toBe(0);
+    expect(await agent.join(controller.url, controller.token(secret), "py1"), agent.said).toBe(0);
     expect(controller.enrolments).toMatchObject([{ name: "py1", secret: secret.toString("base64url") }]);
     await using other = await FakeController.start();
     await using careful = await PythonAgent.create();
-    expect(await careful.join(other.url, controller.authority.token(), "py2")).not.toBe(0);
+    expect(await careful.join(other.url, controller.token(), "py2")).not.toBe(0);
     expect(other.enrolments).toEqual([]);
   });
 
@@ -80,7 +84,7 @@ describe("frame by frame", () => {
     await using controller = await FakeController.start();
     await using agent = await joined(controller);
     const session = await connected(controller, agent);
-    expect(session.hello).toMatchObject({ software: "agent.py 0.1", facts: { platform: process.platform } });
+    expect(session.hello).toMatchObject({ software: "agent.py 0.2", facts: { platform: process.platform } });
     await expect(session.inventory).resolves.toEqual([]);
     await expect(session.peer.request("job.remove", { job: newJobId() })).rejects.toMatchObject({
       code: "method_not_found",
@@ -198,6 +202,54 @@ describe("frame by frame", () => {
       exit: { signal: "SIGKILL" },
       reason: { code: "timed_out" },
     });
+  });
+
+  test("does nothing for nobody: unsigned, altered, by strangers, for others", async () => {
+    await using controller = await FakeController.start();
+    await using agent = await joined(controller);
+    void agent.run();
+    const session = await controller.session();
+    await session.inventory;
+    const { signer } = await controller.operators.add("ann");
+    const stranger = (await (await testOperators()).add("ann")).signer;
+    const asked = {
+      job: newJobId(),
+      spec: shell("true"),
+      operator: "ann",
+      expiresAt: Date.now() + 60_000,
+      inlineWaitMs: 0,
+    };
+    const good = signed(signer, "job.start", asked, { targets: "py*,role=db" });
+    const flipped = Uint8Array.from(good.authorization!.signature);
+    flipped[40]! ^= 1;
+    const attempts = [
+      asked,
+      { ...good, spec: shell("false") },
+      { ...good, collect: true },
+      { ...good, job: newJobId() },
+      { ...good, operator: "bob" },
+      { ...good, authorization: { ...good.authorization!, signature: flipped } },
+      signed(stranger, "job.start", asked),
+      signed(signer, "job.start", asked, { targets: "web*,made-with=perl" }),
+      signed(signer, "job.start", asked, { clock: { now: () => Date.now() - 3_600_000 } }),
+    ];
+    for (const params of attempts) {
+      await expect(session.peer.request("job.start", params)).rejects.toMatchObject({ code: "denied" });
+    }
+    expect((await session.peer.request("job.status", { jobs: [asked.job] })).jobs).toEqual([]);
+    expect((await session.peer.request("job.start", { ...good, inlineWaitMs: 5_000 })).status.state).toBe(
+      "completed",
+    );
+    const label = signed(signer, "job.start", { ...asked, job: newJobId() }, { targets: "made-with=py*" });
+    expect((await session.peer.request("job.start", label)).status.state).not.toBe("failed");
+    await expect(
+      session.peer.request("job.read", {
+        job: asked.job,
+        from: { stdout: 0 },
+        follow: false,
+        window: 16_384,
+      }),
+    ).rejects.toMatchObject({ code: "denied" });
   });
 
   test("after a restart it states what it holds", async () => {

@@ -59,7 +59,8 @@ const Config = v.strictObject({
   /** This host's id at the controller, as in its certificate. */
   host: HostId,
   name: HostName,
-  /** As enrolled. The controller has its own copy; changing these changes nothing there. */
+  /** As enrolled. The controller has its own copy; changing these changes nothing there. What an operator asks of hosts
+   * by their labels is done here only if these fit, too. */
   labels: v.optional(Labels, {}),
   /** What it allows its jobs. */
   settings: v.optional(Settings, {}),

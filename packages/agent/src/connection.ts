@@ -24,7 +24,8 @@ import type { Logger } from "pino";
 import { Backoff } from "./backoff.ts";
 import { type ConnectionState, logState } from "./connection-state.ts";
 import type { AgentPeer, HeldJobs, HeldSessions } from "./handlers/context.ts";
-import { createHandlers } from "./handlers/handlers.ts";
+import { createHandlers, type HandlerContext } from "./handlers/handlers.ts";
+import type { Renewal } from "./renewal.ts";
 import { SessionReports } from "./sessions/session-reports.ts";
 import { software } from "./version.ts";
 
@@ -33,6 +34,8 @@ export interface ConnectionOptions {
   readonly dial: (signal: AbortSignal) => Promise<MessageSocket>;
   readonly jobs: HeldJobs;
   readonly sessions: HeldSessions;
+  readonly gate: HandlerContext["gate"];
+  readonly renewal: Pick<Renewal, "connected" | "outdated">;
   readonly facts: Facts;
   readonly clock: Clock;
   readonly log: Logger;
@@ -46,6 +49,12 @@ const inventoryPageJobs = 500;
 /** A connection that lived this long was a good one, in milliseconds. One that a controller accepts and drops at once
  * counts as a failed attempt, or it would be dialed twice a second for ever. */
 const goodConnectionMs = 10_000;
+
+/** How long the controller may take to sign a certificate, in milliseconds. */
+const renewTimeoutMs = 30_000;
+
+/** The protocol version that brought `certificate.renew`. */
+const renewingVersion = 2;
 
 /** How long the controller may take for one page of the inventory, in milliseconds. It may be busy with a herd. */
 const inventoryTimeoutMs = 60_000;
@@ -108,7 +117,7 @@ export class Connection implements AsyncDisposable {
     while (!signal.aborted) {
       const error = await this.#attempt();
       if (signal.aborted) break;
-      await this.#wait(error);
+      await this.#wait(explained(error));
     }
     this.#enter({ name: "stopped" });
   }
@@ -143,14 +152,16 @@ export class Connection implements AsyncDisposable {
   }
 
   #listen(socket: MessageSocket): AgentPeer {
-    const { jobs, sessions, clock, log } = this.#options;
+    const { jobs, sessions, gate, renewal, clock, log } = this.#options;
     const peer: AgentPeer = new Peer(socket, {
       local: agentMethods,
       remote: controllerAgentMethods,
       handlers: createHandlers({
         jobs,
         sessions,
+        gate,
         peer: () => peer,
+        certificateOutdated: () => renewal.outdated(),
         goodbye: ({ reason, retryAfterMs }) => {
           this.#retryAfterMs = retryAfterMs;
           log.info({ reason, retryAfterMs }, "the controller says goodbye");
@@ -174,15 +185,24 @@ export class Connection implements AsyncDisposable {
     this.#enter({ name: "reporting", controller });
     const unlisten = jobs.onChanged((status) => peer.notify("job.changed", { status }));
     const reports = new SessionReports(peer, sessions, log);
+    let unrenew = (): void => {};
     try {
       await this.#reportInventory(peer);
       await reports.begin();
       this.#enter({ name: "connected", controller });
+      if (controller.version >= renewingVersion) unrenew = this.#renewOver(peer);
       return await peer.closed;
     } finally {
+      unrenew();
       unlisten();
       reports[Symbol.dispose]();
     }
+  }
+
+  #renewOver(peer: AgentPeer): () => void {
+    return this.#options.renewal.connected((request) =>
+      peer.request("certificate.renew", { request }, { timeoutMs: renewTimeoutMs }),
+    );
   }
 
   /** Each page is read when it is sent: a `job.changed` that overtook an older status would be undone by it. */
@@ -237,6 +257,13 @@ export class Connection implements AsyncDisposable {
     logState(this.#options.log, state);
     for (const listener of this.#listeners) listener(state);
   }
+}
+
+/** Adds what to do to a refusal: it does not go away by itself. */
+function explained(error: OutpostError): OutpostError {
+  if (error.code !== ErrorCode.denied) return error;
+  const message = `${error.message}. If this is not a mistake over there, join again with a new token: outpost-agent join --force`;
+  return new OutpostError(error.code, message, { data: error.data, cause: error });
 }
 
 function stopped(): OutpostError {

@@ -1,7 +1,16 @@
-/** The agent's identity on disk: key, certificate, and the CA that it trusts. */
+/**
+ * The agent's identity on disk: key, certificate, and whom it believes. The files belong together, so they are replaced
+ * together, as one directory:
+ *
+ *     identity.new/ written and synced ──▶ identity/ renamed to identity.old/ ──▶ identity.new/ renamed to identity/
+ *
+ * A crash leaves the whole old identity or the whole new one. Only between the two renames there is no `identity/`; then
+ * `identity.new/` is complete, and stands for it until the next agent puts it in its place.
+ */
 import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import type { AgentPaths } from "./directory.ts";
 
@@ -9,20 +18,33 @@ import type { AgentPaths } from "./directory.ts";
 export interface Credentials {
   readonly key: string;
   readonly certificate: string;
+  /** The CAs that the controller's certificate may come from. */
   readonly authority: string;
+  /** The operators' authority. Absent on a host that joined with an agent of version 0.1, until it is taken over. */
+  readonly operators?: string | undefined;
 }
+
+type Directory = Pick<AgentPaths, "identity" | "key" | "certificate" | "authority" | "operators">;
 
 /** @throws OutpostError `not_found` when the host has not joined, `internal` when a file cannot be read */
-export async function readCredentials(paths: AgentPaths): Promise<Credentials> {
-  const [key, certificate, authority] = await Promise.all([
-    read(paths.key),
-    read(paths.certificate),
-    read(paths.authority),
+export async function readCredentials(paths: Directory): Promise<Credentials> {
+  const { fresh, old } = replacement(paths);
+  const whole = [paths.identity, fresh, old].find((directory) => existsSync(directory)) ?? paths.identity;
+  const at = (file: string): string => join(whole, basename(file));
+  const [key, certificate, authority, operators] = await Promise.all([
+    read(at(paths.key), paths.key),
+    read(at(paths.certificate), paths.certificate),
+    read(at(paths.authority), paths.authority),
+    read(at(paths.operators), paths.operators).catch((error: unknown) => {
+      if (error instanceof OutpostError && error.code === ErrorCode.notFound) return undefined;
+      throw error;
+    }),
   ]);
-  return { key, certificate, authority };
+  return { key, certificate, authority, operators };
 }
 
-async function read(file: string): Promise<string> {
+/** @param name what it is called in messages */
+async function read(file: string, name: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
@@ -30,25 +52,44 @@ async function read(file: string): Promise<string> {
     if (code === "ENOENT") {
       throw new OutpostError(
         ErrorCode.notFound,
-        `${file} is missing: this host has not joined a controller; run \`outpost-agent join\` first`,
+        `${name} is missing: this host has not joined a controller; run \`outpost-agent join\` first`,
         { cause: error },
       );
     }
-    throw new OutpostError(ErrorCode.internal, `cannot read ${file}: ${String(code)}`, { cause: error });
+    throw new OutpostError(ErrorCode.internal, `cannot read ${name}: ${String(code)}`, { cause: error });
   }
 }
 
-/** Replaces the identity as a whole: a crash leaves the old one or none, never a key with somebody else's certificate. */
-export async function writeCredentials(paths: AgentPaths, credentials: Credentials): Promise<void> {
-  const fresh = `${paths.identity}.new`;
-  await rm(fresh, { recursive: true, force: true });
+/** Replaces the identity as a whole; what returned survives a power cut. The caller MUST hold the directory's lock. */
+export async function writeCredentials(paths: Directory, credentials: Credentials): Promise<void> {
+  await settleCredentials(paths);
+  const { fresh, old } = replacement(paths);
+  const write = (file: string, text: string, mode: number): Promise<void> =>
+    writeSynced(join(fresh, basename(file)), text, mode);
   await mkdir(fresh, { recursive: true, mode: 0o700 });
-  await writeSynced(join(fresh, "agent.key"), credentials.key, 0o600);
-  await writeSynced(join(fresh, "agent.crt"), credentials.certificate, 0o644);
-  await writeSynced(join(fresh, "ca.crt"), credentials.authority, 0o644);
-  await rm(paths.identity, { recursive: true, force: true });
+  await write(paths.key, credentials.key, 0o600);
+  await write(paths.certificate, credentials.certificate, 0o644);
+  await write(paths.authority, credentials.authority, 0o644);
+  if (credentials.operators !== undefined) await write(paths.operators, credentials.operators, 0o644);
+  await syncDirectory(fresh);
+  if (existsSync(paths.identity)) await rename(paths.identity, old);
   await rename(fresh, paths.identity);
   await syncDirectory(dirname(paths.identity));
+  await rm(old, { recursive: true, force: true });
+}
+
+/** Finishes or undoes what a crash has interrupted. The caller MUST hold the directory's lock. */
+export async function settleCredentials(paths: Directory): Promise<void> {
+  const { fresh, old } = replacement(paths);
+  // Without `identity.old` it was the first identity, and may be incomplete.
+  if (!existsSync(paths.identity) && existsSync(old))
+    await rename(existsSync(fresh) ? fresh : old, paths.identity);
+  await rm(fresh, { recursive: true, force: true });
+  await rm(old, { recursive: true, force: true });
+}
+
+function replacement({ identity }: Directory): { readonly fresh: string; readonly old: string } {
+  return { fresh: `${identity}.new`, old: `${identity}.old` };
 }
 
 async function writeSynced(file: string, text: string, mode: number): Promise<void> {
@@ -71,7 +112,13 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** When the certificate begins and ends, in milliseconds since 1970. */
+export function validityOf(certificate: string): { readonly from: number; readonly to: number } {
+  const { validFrom, validTo } = new X509Certificate(certificate);
+  return { from: Date.parse(validFrom), to: Date.parse(validTo) };
+}
+
 /** When the certificate ends, in milliseconds since 1970. */
 export function expiresAt(certificate: string): number {
-  return Date.parse(new X509Certificate(certificate).validTo);
+  return validityOf(certificate).to;
 }

@@ -8,10 +8,15 @@ import { maxUnixPathBytes } from "@outpost/protocol/unix-socket";
  *     <directory>/
  *       agent.json      which controller, under which name, limits       config.ts
  *       agent.lock      the process that runs on this directory          lock.ts
- *       identity/       key (never leaves the host), certificate, CA     credentials.ts
+ *       identity/       key (never leaves the host), certificate, CAs    credentials.ts
+ *       policy.yaml     what operators may do here; may not be there     access/
+ *       audit/          what was asked, decided and done                 access/
+ *       configurations/ what this host offers, one file each             configurations/
  *       jobs/           one directory per job                            jobs/
  *       sessions/       one directory per session                        session-host/
+ *       handed/         what users that jobs run as are given (0711)     handed-directory.ts
  *       run/            sockets, the session host's lock and log (0700)  sessions/, local/
+ *                       requests that must not come twice               access/
  */
 export interface AgentPaths {
   readonly directory: string;
@@ -20,9 +25,16 @@ export interface AgentPaths {
   readonly identity: string;
   readonly key: string;
   readonly certificate: string;
+  /** The controller's CA; two while it is being changed. */
   readonly authority: string;
+  /** The operators' authority. */
+  readonly operators: string;
+  readonly policy: string;
+  readonly audit: string;
+  readonly configurations: string;
   readonly jobs: string;
   readonly sessions: string;
+  readonly handed: string;
   readonly run: string;
   /** The directory of both sockets: `run`, or where that is too long for a socket's path one in `/tmp`. To be made, and
    * made sure of, by `makePrivateDirectory` (private-directory.ts) before anything listens or dials there. */
@@ -31,6 +43,8 @@ export interface AgentPaths {
   readonly sessionHostSocket: string;
   readonly sessionHostLock: string;
   readonly sessionHostLog: string;
+  /** Requests that were carried out and must not be again. */
+  readonly replay: string;
   /** Where the agent listens for programs on its host. */
   readonly localSocket: string;
 }
@@ -49,13 +63,19 @@ export function agentPaths(directory: string): AgentPaths {
     key: join(identity, "agent.key"),
     certificate: join(identity, "agent.crt"),
     authority: join(identity, "ca.crt"),
+    operators: join(identity, "operators.crt"),
+    policy: join(root, "policy.yaml"),
+    audit: join(root, "audit"),
+    configurations: join(root, "configurations"),
     jobs: join(root, "jobs"),
     sessions: join(root, "sessions"),
+    handed: join(root, "handed"),
     run,
     sockets,
     sessionHostSocket: join(sockets, sessionHostSocketName),
     sessionHostLock: join(run, "session-host.lock"),
     sessionHostLog: join(run, "session-host.log"),
+    replay: join(run, "replay"),
     localSocket: join(sockets, "agent.sock"),
   };
 }

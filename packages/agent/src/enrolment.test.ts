@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { ErrorCode, HostName, OutpostError } from "@outpost/protocol";
 import * as v from "valibot";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { testOperators } from "@outpost/access/testing";
 import { enrol } from "./enrolment.ts";
 import { gatherFacts } from "./facts.ts";
 import { TestAuthority } from "./testing/authority.ts";
@@ -15,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => controller[Symbol.asyncDispose]());
 
-async function join(url = controller.url, token = controller.authority.token()) {
+async function join(url = controller.url, token = controller.token()) {
   return enrol({
     url,
     token: parseToken(token),
@@ -27,7 +28,7 @@ async function join(url = controller.url, token = controller.authority.token()) 
 
 test("a host gets a certificate for a key that never left it", async () => {
   const secret = Buffer.alloc(24, 7);
-  const { name, credentials } = await join(controller.url, controller.authority.token(secret));
+  const { name, credentials } = await join(controller.url, controller.token(secret));
   expect(name).toBe("web1");
   expect(controller.enrolments).toHaveLength(1);
   expect(controller.enrolments[0]).toMatchObject({
@@ -45,7 +46,7 @@ test("a host gets a certificate for a key that never left it", async () => {
 
 test("a controller with another CA sees no secret", async () => {
   const other = await TestAuthority.create();
-  await expect(join(controller.url, other.token())).rejects.toMatchObject({
+  await expect(join(controller.url, other.token(controller.operators.authority))).rejects.toMatchObject({
     code: ErrorCode.denied,
     message: expect.stringContaining("is not the one that made this token"),
   });
@@ -55,8 +56,37 @@ test("a controller with another CA sees no secret", async () => {
 test("a server that shows the right CA but is not signed by it sees no secret", async () => {
   const right = await TestAuthority.create();
   await using impostor = await FakeController.start(right);
-  await expect(join(impostor.url, right.token())).rejects.toMatchObject({ code: ErrorCode.denied });
+  await expect(join(impostor.url, right.token(controller.operators.authority))).rejects.toMatchObject({
+    code: ErrorCode.denied,
+  });
   expect(impostor.enrolments).toEqual([]);
+});
+
+test("the host believes the controller's CAs and the token's operators, and is called as the controller says", async () => {
+  const incoming = await TestAuthority.create();
+  controller.bundle = controller.authority.certificate + incoming.certificate;
+  controller.quarantined = true;
+  const { credentials, labels, quarantined } = await join();
+  expect(credentials.authority).toBe(controller.bundle);
+  expect(credentials.operators).toBe(controller.operators.authority);
+  expect([labels, quarantined]).toEqual([{ role: "web" }, true]);
+});
+
+test("a controller that shows other operators than the token's is not believed", async () => {
+  const others = (await testOperators()).authority;
+  controller.shownOperators = others;
+  await expect(join()).rejects.toMatchObject({
+    code: ErrorCode.denied,
+    message: expect.stringContaining("other authorities than those in the token"),
+  });
+  // Nor when it shows the right ones, too.
+  controller.shownOperators = controller.operators.authority + others;
+  await expect(join()).rejects.toMatchObject({ code: ErrorCode.denied });
+});
+
+test("a bundle without the CA of the token is not believed", async () => {
+  controller.bundle = (await TestAuthority.create()).certificate;
+  await expect(join()).rejects.toMatchObject({ code: ErrorCode.protocolError });
 });
 
 test("a refused token and a taken name each say what to do", async () => {
@@ -106,6 +136,6 @@ test("a signal that aborts ends it", async () => {
     labels: {},
     facts: await gatherFacts("boot"),
   };
-  const token = parseToken(controller.authority.token());
+  const token = parseToken(controller.token());
   await expect(enrol({ ...options, token, signal })).rejects.toMatchObject({ code: ErrorCode.cancelled });
 });

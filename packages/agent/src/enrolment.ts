@@ -4,11 +4,10 @@
  *     1  look      TLS without verification: take the CA's certificate, compare its fingerprint with the token's
  *     2  verify    dial /enrol with that CA: from here on we know whom we talk to
  *     3  enrol     send the token's secret and a certificate request; the private key is made here and stays here
- *     4  check     the certificate must fit our key and come from that CA
+ *     4  check     the certificate must fit our key and come from that CA, the operators' authority be the token's
  *
  * The secret is shown to nobody before step 2 has succeeded.
  */
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import {
   controllerEnrolmentMethods,
@@ -29,6 +28,7 @@ import type { Credentials } from "./credentials.ts";
 import { createIdentity } from "./identity.ts";
 import { fetchAuthority } from "./pinning.ts";
 import type { Token } from "./token.ts";
+import { checkCertificate, fingerprintsOf } from "./trust.ts";
 import { software } from "./version.ts";
 
 export interface EnrolOptions {
@@ -36,6 +36,8 @@ export interface EnrolOptions {
   readonly url: string;
   readonly token: Token;
   readonly name: HostName;
+  /** True: nobody has chosen the name, so the token's counts, if it has one. Default false. */
+  readonly isDefaultName?: boolean;
   readonly labels: Labels;
   readonly facts: Facts;
   readonly signal?: AbortSignal;
@@ -43,7 +45,11 @@ export interface EnrolOptions {
 
 export interface Enrolment {
   readonly host: EnrolResult["host"];
+  /** As the controller enrolled it: the token may fix the name and labels. */
   readonly name: HostName;
+  readonly labels: Labels;
+  /** Nothing runs here until an operator has approved the host. */
+  readonly quarantined: boolean;
   readonly credentials: Credentials;
 }
 
@@ -54,7 +60,8 @@ const enrolTimeoutMs = 15_000;
 const attempts = 6;
 
 /**
- * @throws OutpostError `denied`: another CA, or a token that is unknown, expired or used up · `conflict`: the name is
+ * @throws OutpostError `denied`: another CA or other operators than the token's, or a token that is unknown, expired or
+ * used up · `conflict`: the name is
  * taken · `controller_unreachable`, `timeout`, `version_mismatch`, `cancelled`
  */
 export async function enrol(options: EnrolOptions): Promise<Enrolment> {
@@ -63,12 +70,23 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
   const identity = await createIdentity(name);
   // The same request each time: when an answer was lost, the controller gives it again and uses nothing up.
   const answer = await withRetries(signal, () => requestCertificate(options, authority, identity.request));
-  checkCertificate(answer, authority, identity.key);
-  return {
-    host: answer.host,
-    name: answer.name,
-    credentials: { key: identity.key, certificate: answer.certificate, authority },
-  };
+  checkCertificate(answer, identity.key, answer.host);
+  checkAuthorities(answer, token);
+  const { host, labels, quarantined, certificate, operators } = answer;
+  const credentials = { key: identity.key, certificate, authority: answer.authority, operators };
+  return { host, name: answer.name, labels, quarantined, credentials };
+}
+
+/** The token, and nobody else, says whom this host will believe. @throws OutpostError `denied` */
+function checkAuthorities({ authority, operators }: EnrolResult, token: Token): void {
+  const [pinned, ...more] = fingerprintsOf(operators);
+  const isSame = pinned?.equals(token.operators) === true && more.length === 0;
+  if (isSame && fingerprintsOf(authority).some((each) => each.equals(token.fingerprint))) return;
+  throw new OutpostError(
+    ErrorCode.denied,
+    "the controller answered with other authorities than those in the token: whoever made the token has other operators " +
+      "than this controller says. Nothing was changed here; ask for a new token",
+  );
 }
 
 /**
@@ -95,7 +113,7 @@ async function requestCertificate(
   authority: string,
   request: string,
 ): Promise<EnrolResult> {
-  const { url, token, name, labels, facts, signal } = options;
+  const { url, token, name, isDefaultName = false, labels, facts, signal } = options;
   const cancel = signal === undefined ? {} : { signal };
   const socket = await dialWebSocket({ url: `${url}/enrol`, tls: { ca: authority }, ...cancel });
   const peer = new Peer(socket, {
@@ -111,7 +129,7 @@ async function requestCertificate(
     );
     return await peer.request(
       "enrol",
-      { secret: token.secret, name, labels, facts, request },
+      { secret: token.secret, name, isDefaultName, labels, facts, request },
       { ...cancel, timeoutMs: enrolTimeoutMs },
     );
   } catch (error) {
@@ -142,17 +160,5 @@ function explain(error: OutpostError, { url, name }: EnrolOptions): OutpostError
       );
     default:
       return error;
-  }
-}
-
-/** A certificate that does not fit would fail at every start, far from its cause. */
-function checkCertificate(answer: EnrolResult, authority: string, key: string): void {
-  const certificate = new X509Certificate(answer.certificate);
-  const ca = new X509Certificate(authority);
-  if (!certificate.checkPrivateKey(createPrivateKey(key)) || !certificate.verify(ca.publicKey)) {
-    throw new OutpostError(
-      ErrorCode.protocolError,
-      "the controller answered with a certificate that is not for our key or not from its own CA; report this as a bug",
-    );
   }
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** `outpost-agent`. Compiled code is cached, and each command loads what it needs and no more. */
 import { enableCompileCache } from "node:module";
+import { compileCacheFolder } from "@outpost/service/compile-cache";
 import { startLean } from "./cli/lean-start.ts";
 
-enableCompileCache();
+enableCompileCache(compileCacheFolder());
 const args = process.argv.slice(2);
 const loaded = startLean();
 const { outcome } = await import("./cli/outcome.ts");

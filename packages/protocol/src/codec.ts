@@ -70,6 +70,35 @@ export function encode(frame: Frame): Uint8Array {
 }
 
 /**
+ * Writes a value in the one form that is signed: the keys of every map in the order of their UTF-8 bytes, whole numbers
+ * and lengths in their shortest form, `undefined` left out.
+ */
+export function encodeCanonical(value: unknown): Uint8Array {
+  return packr.pack(sortedValue(wireValue(value)));
+}
+
+function sortedValue(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(sortedValue);
+  const entries = Object.entries(value).map(([key, entry]) => [Buffer.from(key), key, entry] as const);
+  entries.sort(([left], [right]) => left.compare(right));
+  return new Map(entries.map(([, key, entry]) => [key, sortedValue(entry)]));
+}
+
+/**
+ * Reads a value that is no frame, e.g. a signed statement.
+ * @throws OutpostError `protocol_error` for anything that is not well-formed and within the limits
+ */
+export function decodeValue(bytes: Uint8Array): unknown {
+  scan(bytes);
+  try {
+    return unpackr.unpack(bytes);
+  } catch (cause) {
+    throw new OutpostError(ErrorCode.protocolError, "a value is not valid MessagePack", { cause });
+  }
+}
+
+/**
  * Reads a frame. Byte strings in it are views of `bytes`.
  * @throws OutpostError `protocol_error` for anything that is not one well-formed frame within the limits
  */

@@ -5,7 +5,7 @@ import type { HelloParams, HelloResult } from "./messages/hello.ts";
 import { commonVersion, supportedVersions, type VersionRange } from "./version.ts";
 
 /** What the side that answers says of itself, and what helps when the versions do not meet. */
-export interface Greeter extends Pick<HelloResult, "software" | "name" | "time"> {
+export interface Greeter extends Pick<HelloResult, "software" | "name" | "time" | "authority"> {
   /** What to do about a version mismatch, the end of a sentence. */
   readonly advice: string;
 }

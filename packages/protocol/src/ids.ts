@@ -49,6 +49,41 @@ export const OperatorId = v.pipe(
   v.brand("OperatorId"),
 );
 
+/** An enrolment token, to list and revoke it; says nothing about its secret. */
+export type TokenId = v.InferOutput<typeof TokenId>;
+export const TokenId = v.pipe(v.string(), v.regex(idPattern, "is not a token id"), v.brand("TokenId"));
+
+/** What an operator is called: 1 to 64 letters, digits, `-`, `_`, `.`, `+` and `@`, beginning with a letter or digit. */
+export type OperatorName = v.InferOutput<typeof OperatorName>;
+export const OperatorName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}$/,
+    "is not an operator's name (1 to 64 of A-Z a-z 0-9 . _ + @ -, beginning with a letter or digit)",
+  ),
+  v.brand("OperatorName"),
+);
+
+/** What a configuration of a host is called: 1 to 63 lower-case letters, digits, `-`, `_` and `.`, beginning with a
+ * letter or digit. It is the name of its file, too. */
+export type ConfigurationName = v.InferOutput<typeof ConfigurationName>;
+export const ConfigurationName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    "is not a configuration's name (1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit)",
+  ),
+  v.brand("ConfigurationName"),
+);
+
+/** A user of a host's operating system, by name (useradd(8)'s portable form, and a `$` at the end for machines). */
+export type UserName = v.InferOutput<typeof UserName>;
+export const UserName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/, "is not the name of a user"),
+  v.brand("UserName"),
+);
+
 /** What a host is called: 1 to 63 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit. */
 export type HostName = v.InferOutput<typeof HostName>;
 export const HostName = v.pipe(
@@ -90,6 +125,10 @@ export function newViewerId(): ViewerId {
 
 export function newHostId(): HostId {
   return v.parse(HostId, generate());
+}
+
+export function newTokenId(): TokenId {
+  return v.parse(TokenId, generate());
 }
 
 export function newOperatorId(): OperatorId {

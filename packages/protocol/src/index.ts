@@ -1,16 +1,21 @@
 /** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./unix-socket`, `./memory`. */
+export { chainHeader, chainHeaderOf, chainOfHeader } from "./certificate-chain.ts";
 export { systemClock, type Clock } from "./clock.ts";
-export { decode, encode } from "./codec.ts";
+export { decode, decodeValue, encode, encodeCanonical } from "./codec.ts";
 export { commandText } from "./command-text.ts";
 export { ErrorCode, OutpostError, WireError, type OutpostErrorOptions } from "./errors.ts";
 export { FrameType, type Frame } from "./frame.ts";
 export { answerHello } from "./greeting.ts";
 export * from "./ids.ts";
 export * as limits from "./limits.ts";
+export * from "./messages/agent.ts";
+export * from "./messages/authorization.ts";
+export * from "./messages/certificate.ts";
 export * from "./messages/enrolment.ts";
 export * from "./messages/hello.ts";
 export * from "./messages/host.ts";
 export * from "./messages/job.ts";
+export * from "./messages/operator.ts";
 export * from "./messages/session.ts";
 export * from "./messages/stream.ts";
 export * from "./methods.ts";

@@ -42,6 +42,9 @@ export const maxInlineInputBytes = 64 * 1024;
 /** The most bytes of arguments and environment together that a command may have. Linux itself stops at about 2 MiB. */
 export const maxArgumentBytes = 1024 * 1024;
 
+/** The most secrets of one job, in bytes. They are keys and passwords; larger files are not. */
+export const maxSecretBytes = 256 * 1024;
+
 /** The largest script body, in bytes. */
 export const maxScriptBytes = 1024 * 1024;
 

@@ -6,10 +6,13 @@
  * it is open: they go from the side that answers to the side that asked, and carry the request's id in `request`.
  */
 import * as v from "valibot";
+import * as agent from "./messages/agent.ts";
+import * as certificate from "./messages/certificate.ts";
 import * as enrolment from "./messages/enrolment.ts";
 import * as hello from "./messages/hello.ts";
 import * as host from "./messages/host.ts";
 import * as job from "./messages/job.ts";
+import * as operator from "./messages/operator.ts";
 import * as session from "./messages/session.ts";
 import * as stream from "./messages/stream.ts";
 
@@ -142,6 +145,8 @@ export const agentMethods = {
   ...jobMethods,
   ...sessionMethods,
   goodbye: { since: 1, params: hello.Goodbye, result: null },
+  /** The controller's CA changes: the host should ask for a new certificate soon. */
+  "certificate.outdated": { since: 2, params: Nothing, result: null },
 } as const satisfies MethodMap;
 
 /** What an agent answers to programs on its own host, over its Unix socket. */
@@ -152,6 +157,8 @@ export const agentLocalMethods = {
   /** As the controller's, but such a job has an origin instead of an operator. */
   "job.start": { since: 1, params: job.JobStartLocallyParams, result: job.JobStartResult },
   "job.list": { since: 1, params: job.JobListParams, result: job.JobListResult },
+  /** How the agent is, and whether it is connected. */
+  "agent.status": { since: 2, params: Nothing, result: agent.AgentStatus },
 } as const satisfies MethodMap;
 
 /** What a program on the host answers to its agent. */
@@ -168,6 +175,12 @@ export const controllerAgentMethods = {
   "session.inventory": { since: 1, params: session.SessionInventoryParams, result: Nothing },
   "session.changed": { since: 1, params: session.SessionChanged, result: null },
   "session.gone": { since: 1, params: session.SessionGone, result: null },
+  /** A new certificate for the same host. The connection goes on with the old one; the next uses the new one. */
+  "certificate.renew": {
+    since: 2,
+    params: certificate.CertificateRenewParams,
+    result: certificate.CertificateRenewResult,
+  },
 } as const satisfies MethodMap;
 
 /** What the controller answers to a host that has no certificate yet. */
@@ -187,7 +200,28 @@ export const controllerOperatorMethods = {
     params: v.object({ targets: v.optional(v.string()) }),
     result: v.object({ hosts: v.array(host.HostInfo) }),
   },
+  "host.approve": { since: 2, params: host.HostApproveParams, result: host.HostApproveResult },
+  "host.remove": { since: 2, params: host.HostRemoveParams, result: host.HostRemoveResult },
   "token.create": { since: 1, params: enrolment.TokenCreateParams, result: enrolment.TokenCreateResult },
+  "token.list": { since: 2, params: Nothing, result: enrolment.TokenListResult },
+  "token.revoke": { since: 2, params: enrolment.TokenRevokeParams, result: enrolment.TokenRevokeResult },
+  "operator.list": { since: 2, params: Nothing, result: operator.OperatorListResult },
+  "operator.add": { since: 2, params: operator.OperatorAddParams, result: operator.OperatorAddResult },
+  "operator.remove": {
+    since: 2,
+    params: operator.OperatorRemoveParams,
+    result: operator.OperatorRemoveResult,
+  },
+  "policy.show": { since: 2, params: Nothing, result: operator.PolicyShowResult },
+  "policy.explain": { since: 2, params: operator.PolicyExplainParams, result: operator.PolicyExplainResult },
+  "audit.list": { since: 2, params: operator.AuditListParams, result: operator.AuditListResult },
+  "audit.verify": { since: 2, params: Nothing, result: operator.AuditVerification },
+  "authority.show": { since: 2, params: Nothing, result: certificate.AuthorityShowResult },
+  "authority.rotate": {
+    since: 2,
+    params: certificate.AuthorityRotateParams,
+    result: certificate.AuthorityShowResult,
+  },
   "fanout.start": { since: 1, params: job.FanOutStartParams, result: job.FanOutStartResult },
   /** Sends the standard input of all the fan-out job's jobs; stored at the controller, then sent on to each host. */
   "fanout.input": {

@@ -61,6 +61,9 @@ export interface PeerOptions<Local extends MethodMap, Remote extends MethodMap> 
   /** Told of faults in handlers and listeners: errors that are not an `OutpostError`. A handler's reaches the caller
    * as `internal`; a listener's (of events, of a stream) ends the connection. `method` is `message` or `stream` then. */
   readonly fault?: (error: unknown, method: string) => void;
+  /** How long the other side may take to say hello, in milliseconds; then the connection ends. Default
+   * `limits.helloTimeoutMs`. */
+  readonly helloTimeoutMs?: number;
 }
 
 export interface RequestOptions<M extends MethodMap, K extends keyof M> {
@@ -104,6 +107,13 @@ function firstIssue(issues: readonly v.BaseIssue<unknown>[]): string {
   return path === null ? issue.message : `${path}: ${issue.message}`;
 }
 
+/** Ends of a connection of which the other side hears the reason. */
+const explained: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.protocolError,
+  ErrorCode.versionMismatch,
+  ErrorCode.denied,
+]);
+
 export class Peer<Local extends MethodMap, Remote extends MethodMap> {
   readonly #socket: MessageSocket;
   readonly #options: PeerOptions<Local, Remote>;
@@ -129,7 +139,7 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     this.#state = "hello" in options.local ? "greeting" : "open";
     this.#cancelGreeting =
       this.#state === "greeting"
-        ? this.#clock.after(helloTimeoutMs, () =>
+        ? this.#clock.after(options.helloTimeoutMs ?? helloTimeoutMs, () =>
             this.abort(new OutpostError(ErrorCode.timeout, "no hello came in time")),
           )
         : () => {};
@@ -257,11 +267,12 @@ export class Peer<Local extends MethodMap, Remote extends MethodMap> {
     await this.#closed.promise;
   }
 
-  /** Ends now. Everything open on this connection fails with `error`. */
+  /** Ends now: nothing more is taken in or answered. Everything open on this connection fails with `error`. The other
+   * side is told why when it did something wrong, or may not be here (any more). */
   abort(error: OutpostError): void {
     if (this.#state === "closed") return;
     this.#closeReason ??= error;
-    if (error.code === ErrorCode.protocolError || error.code === ErrorCode.versionMismatch) {
+    if (explained.has(error.code)) {
       this.#socket.close(error.message);
     } else {
       this.#socket.abort();

@@ -1,7 +1,12 @@
 /** Protocol versions. A version is added here together with the change that needs it. */
 
-/** The versions that this software speaks; `hello` names them, and both sides use the highest they share. */
-export const supportedVersions = { min: 1, max: 1 } as const;
+/**
+ * The versions that this software speaks; `hello` names them, and both sides use the highest they share.
+ *
+ * 1  jobs and sessions
+ * 2  requests are signed by operators and verified by hosts; certificates are renewed; configurations, secrets
+ */
+export const supportedVersions = { min: 1, max: 2 } as const;
 
 export interface VersionRange {
   readonly min: number;

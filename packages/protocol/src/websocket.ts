@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { chainHeader, chainHeaderOf } from "./certificate-chain.ts";
 import { dialError, refusalError } from "./dial-error.ts";
 import { ErrorCode, OutpostError } from "./errors.ts";
 import { maxMessageBytes } from "./limits.ts";
@@ -156,6 +157,7 @@ export async function dialWebSocket(options: DialOptions): Promise<MessageSocket
   const ws = new WebSocket(url, subprotocol, {
     ...wsOptions,
     ...tls,
+    headers: headersOf(tls),
     minVersion: "TLSv1.3",
     // The mask guards plaintext proxies against crafted payloads (RFC 6455, section 10.3). Below TLS there are none,
     // and a zero mask saves a pass over every byte: 660 instead of 367 MB/s.
@@ -192,14 +194,25 @@ export async function dialWebSocket(options: DialOptions): Promise<MessageSocket
   }
 }
 
+function headersOf({ cert }: DialOptions["tls"]): Record<string, string> {
+  const chain = typeof cert === "string" ? chainHeaderOf(cert) : undefined;
+  return chain === undefined ? {} : { [chainHeader]: chain };
+}
+
 /** Turns HTTP upgrade requests into message sockets. */
 export class WebSocketAcceptor {
-  readonly #server = new WebSocketServer({
-    ...wsOptions,
-    noServer: true,
-    clientTracking: false,
-    handleProtocols: (protocols) => (protocols.has(subprotocol) ? subprotocol : false),
-  });
+  readonly #server: WebSocketServer;
+
+  /** @param maxBytes the largest message that is taken, in bytes; a longer one ends the connection before it is read */
+  constructor(maxBytes = maxMessageBytes) {
+    this.#server = new WebSocketServer({
+      ...wsOptions,
+      maxPayload: maxBytes,
+      noServer: true,
+      clientTracking: false,
+      handleProtocols: (protocols) => (protocols.has(subprotocol) ? subprotocol : false),
+    });
+  }
 
   /** Completes an upgrade. `ready` gets the socket; a request that is no WebSocket handshake is answered here.
    * Call it in the `upgrade` event itself: Node leaves the socket without an error listener there. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ErrorCode, limits, newJobId, OutpostError } from "@outpost/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { signing } from "../testing/access.ts";
 import { TestAuthority } from "../testing/authority.ts";
 import { FakeController } from "../testing/controller.ts";
 import { agentVersion } from "../version.ts";
@@ -57,7 +58,7 @@ describe("without a controller", () => {
     ["join", 251, "the controller's address is missing"],
     ["join wss://c:1", 251, "outpost token create"],
     ["join https://c:1 --token x", 251, "speaks wss: only"],
-    ["join wss://c:1 --token x", 251, "the token does not begin with outpost1_"],
+    ["join wss://c:1 --token x", 251, "the token does not begin with outpost2_"],
     ["start", 252, "run `outpost-agent join` first"],
     ["status", 252, "run `outpost-agent join` first"],
   ])("%s exits with %i and says why", async (line, code, message) => {
@@ -81,7 +82,7 @@ describe("with a controller", () => {
     await controller[Symbol.asyncDispose]();
   });
 
-  const joinArguments = (token = controller.authority.token()): string[] => {
+  const joinArguments = (token = controller.token()): string[] => {
     return [
       "join",
       controller.url,
@@ -140,8 +141,9 @@ describe("with a controller", () => {
     });
 
     const { agent, exited, log } = start();
-    const { peer, inventory } = await controller.session();
-    await inventory;
+    const session = await controller.session();
+    await session.inventory;
+    const peer = signing(session.peer, (await controller.operators.add("ada")).signer);
     const job = newJobId();
     const { status } = await peer.request("job.start", {
       job,
@@ -207,7 +209,7 @@ describe("with a controller", () => {
       stderr: expect.stringMatching(/refused the token: the token expired at 12:00/),
     });
     const other = await TestAuthority.create();
-    expect(await run(...joinArguments(other.token()))).toMatchObject({
+    expect(await run(...joinArguments(other.token(controller.operators.authority)))).toMatchObject({
       code: 253,
       stderr: expect.stringContaining("is not the one that made this token"),
     });
@@ -216,7 +218,7 @@ describe("with a controller", () => {
       code: 252,
       stderr: expect.stringContaining("Join with another name: --name NAME"),
     });
-    const token = controller.authority.token();
+    const token = controller.token();
     expect(await run("join", "wss://127.0.0.1:1", "--token", token)).toMatchObject({
       code: 252,
       stderr: expect.stringContaining("nothing listens at 127.0.0.1:1; is the controller running"),
@@ -226,8 +228,9 @@ describe("with a controller", () => {
   test("a job's output comes back over streams, exit last", async () => {
     await run(...joinArguments());
     start();
-    const { peer, inventory } = await controller.session();
-    await inventory;
+    const session = await controller.session();
+    await session.inventory;
+    const peer = signing(session.peer, (await controller.operators.add("ada")).signer);
     const job = newJobId();
     await peer.request("job.start", {
       job,

@@ -3,10 +3,11 @@ import { readdir } from "node:fs/promises";
 import { JobId, type JobState } from "@outpost/protocol";
 import * as v from "valibot";
 import { JobDirectory } from "../jobs/job-directory.ts";
+import { isReplaced } from "../jobs/job-file.ts";
 import type { Platform } from "../platform/index.ts";
 
 export interface HeldJob {
-  readonly job: string;
+  readonly job: JobId;
   /** `unsettled`: its process is gone, and how it ended is not on record yet: the agent concludes that, within moments
    * while it runs, else at its next start. */
   readonly state: JobState | "unsettled";
@@ -24,7 +25,7 @@ export async function heldJobs(directory: string, platform: Platform): Promise<H
   return names
     .filter((name): name is JobId => v.is(JobId, name))
     .map((job) => new JobDirectory(directory, job))
-    .map((found) => ({ job: held(found, platform), since: found.readSpec()?.acceptedAt ?? 0 }))
+    .map((found) => ({ job: held(found, platform), since: sinceOf(found) }))
     .toSorted((a, b) => a.since - b.since)
     .map(({ job }) => job);
 }
@@ -32,7 +33,22 @@ export async function heldJobs(directory: string, platform: Platform): Promise<H
 function held(found: JobDirectory, platform: Platform): HeldJob {
   const stdout = found.sizeOf("stdout");
   const stderr = found.sizeOf("stderr");
-  return { job: found.job, state: stateOf(found, platform), stdout, stderr };
+  const state = unlessReplaced(() => stateOf(found, platform)) ?? "unsettled";
+  return { job: found.job, state, stdout, stderr };
+}
+
+function sinceOf(found: JobDirectory): number {
+  return unlessReplaced(() => found.readSpec())?.acceptedAt ?? 0;
+}
+
+/** Something else in the place of a job's file is the agent's to report. */
+function unlessReplaced<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isReplaced(error)) return undefined;
+    throw error;
+  }
 }
 
 function stateOf(found: JobDirectory, platform: Platform): HeldJob["state"] {

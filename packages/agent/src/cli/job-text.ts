@@ -83,7 +83,7 @@ function startedBy({ origin }: JobStatus): string {
   return origin?.user ?? "an operator";
 }
 
-function columns(rows: readonly (readonly string[])[]): string {
+export function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>

@@ -141,7 +141,7 @@ describe("with an agent", () => {
     vi.spyOn(console, "log").mockImplementation(() => {});
     await joinHost({
       url: controller.url,
-      token: controller.authority.token(),
+      token: controller.token(),
       name: "web1",
       label: [],
       dir: join(directory, "agent"),

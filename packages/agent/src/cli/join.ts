@@ -13,6 +13,7 @@ import { gatherFacts } from "../facts.ts";
 import { DirectoryLock } from "../lock.ts";
 import { hostPlatform } from "../platform/index.ts";
 import { parseToken } from "../token.ts";
+import { fingerprintText } from "../trust.ts";
 
 export interface JoinOptions {
   readonly url: string;
@@ -23,8 +24,47 @@ export interface JoinOptions {
   readonly force: boolean;
 }
 
-/** @throws OutpostError as `enrol`; `conflict` when the directory has an identity already; `busy` when its agent runs */
+/** @throws OutpostError as `enrolHost` */
 export async function join(options: JoinOptions): Promise<void> {
+  const { name, controller, identity, pinned, quarantined } = await enrolHost(options);
+  const dir = options.dir === defaultAgentDirectory() ? "" : ` --dir ${options.dir}`;
+  console.log(
+    [
+      `${name} is now a host of ${controller}. Its identity is in ${identity}.`,
+      ...pinnedLines(pinned),
+      ...(quarantined ? [quarantineNote(name)] : []),
+      `Next: outpost-agent start${dir}`,
+    ].join("\n"),
+  );
+}
+
+/** What the token said, to be compared with `outpost authority show`. */
+export function pinnedLines({ authority, operators }: Joined["pinned"]): string[] {
+  return [
+    "It believes, and nobody else (compare with `outpost authority show`):",
+    `  the controller's CA       ${authority}`,
+    `  the operators' authority  ${operators}`,
+  ];
+}
+
+export function quarantineNote(name: string): string {
+  return `It is in quarantine: nothing runs here until an operator says \`outpost host approve ${name}\`.`;
+}
+
+/** What has become of a directory. */
+export interface Joined {
+  readonly name: HostName;
+  readonly controller: string;
+  /** Where its key and certificate are. */
+  readonly identity: string;
+  /** Whom it believes from now on: fingerprints as people compare them. */
+  readonly pinned: { readonly authority: string; readonly operators: string };
+  /** Nothing runs there until an operator has approved the host. */
+  readonly quarantined: boolean;
+}
+
+/** @throws OutpostError as `enrol`; `conflict` when the directory has an identity already; `busy` when its agent runs */
+export async function enrolHost(options: JoinOptions): Promise<Joined> {
   const url = parseControllerUrl(options.url);
   if (options.token === undefined) {
     throw new OutpostError(
@@ -33,6 +73,7 @@ export async function join(options: JoinOptions): Promise<void> {
     );
   }
   const token = parseToken(options.token);
+  const isDefaultName = options.name === undefined;
   const name = options.name === undefined ? defaultHostName() : parseHostName(options.name);
   const labels = parseLabels(options.label);
   const paths = agentPaths(options.dir);
@@ -42,20 +83,21 @@ export async function join(options: JoinOptions): Promise<void> {
   using _lock = DirectoryLock.acquire(paths.lock, platform);
   const previous = await previousConfig(paths, options.force);
   const facts = await gatherFacts(platform.bootId);
-  const enrolment = await enrol({ url, token, name, labels, facts });
+  const enrolment = await enrol({ url, token, name, isDefaultName, labels, facts });
   await writeCredentials(paths, enrolment.credentials);
   await writeConfig(paths, {
     ...(previous?.settings === undefined ? {} : { settings: previous.settings }),
     controller: url,
     host: enrolment.host,
     name: enrolment.name,
-    labels,
+    labels: enrolment.labels,
   });
-  const dir = options.dir === defaultAgentDirectory() ? "" : ` --dir ${options.dir}`;
-  console.log(
-    `${enrolment.name} is now a host of ${url}. Its identity is in ${paths.identity}.\n` +
-      `Next: outpost-agent start${dir}`,
-  );
+  const { name: enrolled, quarantined } = enrolment;
+  const pinned = {
+    authority: fingerprintText(token.fingerprint),
+    operators: fingerprintText(token.operators),
+  };
+  return { name: enrolled, controller: url, identity: paths.identity, pinned, quarantined };
 }
 
 /** The first part of the host's name, with what host names may not hold replaced by `-`. */

@@ -4,16 +4,61 @@ import yargs, { type Argv } from "yargs";
 import { defaultAgentDirectory } from "../directory.ts";
 import { logLevels } from "../log-level.ts";
 import { agentVersion } from "../version.ts";
+import { accessCommandNames, auditCommands, policyCommands } from "./access-commands.ts";
+import { configurationCommandNames, configurationCommands } from "./configuration-commands.ts";
 import { ExitCode } from "./exit-code.ts";
 import { jobCommandNames, jobCommands } from "./job-commands.ts";
+import { serviceCommandNames, serviceCommands } from "./service-commands.ts";
 import { suggest } from "./suggest.ts";
 
-const commands = ["join", "start", "status", "job"];
-const words = [...new Set([...commands, ...jobCommandNames])];
+const commands = [
+  ...serviceCommandNames,
+  "join",
+  "start",
+  "status",
+  "job",
+  "configuration",
+  "policy",
+  "audit",
+];
+const words = [
+  ...new Set([...commands, ...jobCommandNames, ...accessCommandNames, ...configurationCommandNames]),
+];
 
 /** Those that take one value: given twice, yargs would make an array of it. */
-const singles = ["dir", "token", "name", "log-level", "output", "command", "cwd", "timeout", "grace"];
-const allOptions = [...singles, "label", "env", "force", "follow", "keep", "help", "version"];
+const singles = [
+  "dir",
+  "controller",
+  "token",
+  "name",
+  "prefix",
+  "print",
+  "log-level",
+  "output",
+  "command",
+  "cwd",
+  "timeout",
+  "grace",
+  "operator",
+  "action",
+  "subject",
+  "since",
+  "until",
+  "newest",
+];
+const allOptions = [
+  ...singles,
+  "label",
+  "env",
+  "force",
+  "purge",
+  "denied",
+  "check",
+  "follow",
+  "keep",
+  "help",
+  "version",
+];
 
 /**
  * Runs `outpost-agent` with these arguments, and returns the exit code.
@@ -30,11 +75,12 @@ const parsing = { "populate--": true, "parse-positional-numbers": false };
 
 /** @param exit takes the exit code of a command that has one of its own */
 function commandLine(args: readonly string[], exit: (code: number) => void): Argv {
-  return yargs([...args])
+  const all = yargs([...args])
     .parserConfiguration(parsing)
     .scriptName("outpost-agent")
     .locale("en")
-    .usage("$0 COMMAND\n\nThe agent of a host: runs jobs and keeps their output until it is received.")
+    .usage("$0 COMMAND\n\nThe agent of a host: runs jobs and keeps their output until it is received.");
+  return serviceCommands(all, withDirectory)
     .command("join <url>", "Enrol this host with a controller", joinOptions, async (options) =>
       (await import("./join.ts")).join(options),
     )
@@ -46,6 +92,15 @@ function commandLine(args: readonly string[], exit: (code: number) => void): Arg
     )
     .command("job", "Start, list and receive jobs on this host", (argv) =>
       jobCommands(argv, withDirectory, exit),
+    )
+    .command("configuration", "List and check what this host offers", (argv) =>
+      configurationCommands(argv, withDirectory, exit),
+    )
+    .command("policy", "Check what this host's own policy says", (argv) =>
+      policyCommands(argv, withDirectory, exit),
+    )
+    .command("audit", "List and verify what was asked of this host", (argv) =>
+      auditCommands(argv, withDirectory, exit),
     )
     .demandCommand(1, `what to do? One of: ${commands.join(", ")}`)
     .strict()
@@ -108,9 +163,9 @@ function joinOptions(argv: Argv) {
       default: false,
       describe: "Replace the identity that this directory has already",
     })
-    .example("$0 join wss://controller.example.com:7443 --token outpost1_…", "under this host's own name")
+    .example("$0 join wss://controller.example.com:7443 --token outpost2_…", "under this host's own name")
     .example(
-      "$0 join wss://10.0.0.1:7443 --token outpost1_… --name web1 --label role=web --label site=eu",
+      "$0 join wss://10.0.0.1:7443 --token outpost2_… --name web1 --label role=web --label site=eu",
       "",
     );
 }
@@ -134,8 +189,8 @@ function startOptions(argv: Argv) {
 function statusOptions(argv: Argv) {
   return withDirectory(argv)
     .usage(
-      "$0 status\n\nSay who this host is, which controller it belongs to, whether its agent runs, and what jobs it holds. " +
-        "Reads the disk only.",
+      "$0 status\n\nSay who this host is, which controller it belongs to, whether its agent runs and is connected, how its " +
+        "service stands, and what jobs and sessions it holds.",
     )
     .option("output", {
       choices: ["text", "json"] as const,
@@ -159,6 +214,7 @@ function withDirectory<T>(argv: Argv<T>) {
 /** What yargs says of a missing word names none. */
 function complaint(message: string, [command]: readonly string[]): string {
   if (!message.startsWith("Not enough non-option")) return message;
+  if (command === "configuration") return "which configuration? `configuration list` shows them";
   return command === "job"
     ? "which job? Give its id, the beginning of one, or its name"
     : "the controller's address is missing";

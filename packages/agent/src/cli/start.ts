@@ -1,6 +1,8 @@
 /** `outpost-agent start`: the agent in the foreground. */
 import { isatty } from "node:tty";
+import { Notifier } from "@outpost/service/notify";
 import { Agent } from "../agent.ts";
+import type { ConnectionState } from "../connection-state.ts";
 import type { LogLevel } from "../log-level.ts";
 import { createLog } from "../log.ts";
 import { agentVersion } from "../version.ts";
@@ -27,6 +29,7 @@ export async function start({ dir, logLevel }: StartOptions, started: () => void
   });
   // Between two connections nothing else keeps the process alive: the clock's timers never do.
   const keepAlive = setInterval(() => {}, longMs);
+  using notifier = new Notifier({ fault: (error) => log.warn({ err: error }, error.message) });
   try {
     const told = firstSignal();
     await using agent = await Agent.start({ directory: dir, log });
@@ -36,9 +39,31 @@ export async function start({ dir, logLevel }: StartOptions, started: () => void
       settled();
       started();
     });
+    agent.connection.onState((state) => notifier.status(statusText(state)));
+    // Before it is connected: its jobs are looked after already, and the controller may be away for long.
+    await notifier.ready(statusText(agent.connection.state));
     log.info(`${await told}: leaving; jobs go on`);
+    await notifier.stopping();
   } finally {
     clearInterval(keepAlive);
+  }
+}
+
+/** For `systemctl status`. */
+function statusText(state: ConnectionState): string {
+  switch (state.name) {
+    case "connected":
+      return `connected as ${state.controller.name}`;
+    case "waiting":
+      return `not connected: ${state.error.message}`;
+    case "dialing":
+    case "greeting":
+    case "reporting":
+      return "connecting";
+    case "stopped":
+      return "leaving";
+    default:
+      return state satisfies never;
   }
 }
 

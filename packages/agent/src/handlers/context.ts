@@ -9,13 +9,14 @@ export type AgentPeer = Peer<typeof agentMethods, typeof controllerAgentMethods>
 /** What the connection and its handlers ask of the job store; tests give their own. */
 export type HeldJobs = Pick<
   Jobs,
-  "start" | "read" | "acknowledge" | "status" | "list" | "stop" | "remove" | "input" | "onChanged"
+  "start" | "read" | "acknowledge" | "status" | "known" | "list" | "stop" | "remove" | "input" | "onChanged"
 >;
 
 /** What the connection and its handlers ask of the sessions; tests give their own. */
 export type HeldSessions = Pick<
   Sessions,
   | "list"
+  | "find"
   | "onEvent"
   | "open"
   | "connection"

@@ -11,6 +11,7 @@ import {
 } from "@outpost/protocol";
 import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openGate } from "../testing/access.ts";
 import { FakeJobs, FakeSpool, runningJob } from "../testing/jobs.ts";
 import { FakeSession } from "../testing/session.ts";
 import { FakeSessionHost, openSessions } from "../testing/sessions.ts";
@@ -33,8 +34,10 @@ beforeEach(async () => {
     handlers: createHandlers({
       jobs,
       sessions: openSessions(new FakeSessionHost().dial),
+      gate: openGate,
       peer: () => agent,
       goodbye: (params) => void goodbyes.push(params),
+      certificateOutdated: () => void goodbyes.push("certificate"),
     }),
   });
   controller = new FakeSession(link.sockets[1]).peer;
@@ -56,7 +59,7 @@ test("start, status, acknowledge, stop, remove and goodbye reach the job store",
   };
   const asked = { job, spec, operator: "ada", expiresAt: 1, inlineWaitMs: 0 };
   expect(await controller.request("job.start", asked)).toEqual({ status: runningJob(job) });
-  expect(jobs.calls).toEqual([asked]);
+  expect(jobs.calls).toEqual([{ ...asked, request: 1 }]);
   expect(await controller.request("job.status", { jobs: [job, newJobId()] })).toEqual({
     jobs: [runningJob(job)],
   });
@@ -68,6 +71,8 @@ test("start, status, acknowledge, stop, remove and goodbye reach the job store",
   expect(jobs.held.size).toBe(0);
   controller.notify("goodbye", { reason: "restart", retryAfterMs: 5 });
   await expect.poll(() => goodbyes).toEqual([{ reason: "restart", retryAfterMs: 5 }]);
+  controller.notify("certificate.outdated", {});
+  await expect.poll(() => goodbyes.at(-1)).toBe("certificate");
 });
 
 /** Reads a job as a controller does, and notes the order of what comes. */

@@ -1,36 +1,66 @@
-/** What the agent answers: each handler takes parsed params, calls the job store or the sessions, and answers. */
+/**
+ * What the agent answers: each handler takes parsed params, asks the gate whether they may be carried out, calls the job
+ * store or the sessions, and answers.
+ */
 import type { agentMethods, Handlers } from "@outpost/protocol";
+import type { Gate } from "../access/gate.ts";
 import type { AgentPeer, HeldJobs, HeldSessions } from "./context.ts";
 import { receiveInput } from "./job-input.ts";
 import { readJob } from "./job-read.ts";
+import { SentBytes } from "./sent-bytes.ts";
 import { sessionHandlers } from "./session.ts";
+import { unsigned } from "./unsigned.ts";
 
 export interface HandlerContext {
   readonly jobs: HeldJobs;
   readonly sessions: HeldSessions;
+  readonly gate: Pick<Gate, "admit" | "input">;
   /** The connection that the requests come from. A function: the handlers exist before their peer. */
   readonly peer: () => AgentPeer;
   /** The controller is about to close the connection. */
   readonly goodbye: (params: { reason: string; retryAfterMs: number }) => void;
+  /** The controller's CA changes, and our certificate with it. */
+  readonly certificateOutdated: () => void;
 }
 
 export function createHandlers(context: HandlerContext): Handlers<typeof agentMethods> {
-  const { jobs, peer, goodbye } = context;
+  const { jobs, sessions, gate, peer, goodbye, certificateOutdated } = context;
   return {
-    "job.start": (params, call) => jobs.start(params, call.signal),
-    "job.read": (params, call) => readJob(jobs, peer(), params, call),
+    "job.start": async (params, call) => {
+      // Whose session it is is known once the session host was asked. Else no turn may pass: a stop that comes right
+      // behind must find the job.
+      if (params.spec.session !== undefined && sessions.list() === undefined) await sessions.ready();
+      const admission = gate.admit("job.start", params);
+      return admission.carryOut(() =>
+        jobs.start({ ...unsigned(params), request: admission.request }, call.signal),
+      );
+    },
+    "job.read": (params, call) => {
+      const sent = new SentBytes();
+      return gate.admit("job.read", params).carryOut(
+        () => readJob(jobs, peer(), unsigned(params), call, sent),
+        () => sent.bytes,
+      );
+    },
     "job.acknowledge": async (params) => {
       await jobs.acknowledge(params);
       return {};
     },
     "job.status": (params) => ({ jobs: jobs.status(params.jobs) }),
-    "job.stop": async (params) => ({ status: await jobs.stop(params) }),
+    "job.stop": async (params) => {
+      const status = await gate.admit("job.stop", params).carryOut(() => jobs.stop(params));
+      return { status };
+    },
     "job.remove": async (params) => {
-      await jobs.remove(params.job);
+      await gate.admit("job.remove", params).carryOut(() => jobs.remove(params.job));
       return {};
     },
-    "job.input": (params, call) => receiveInput(jobs, peer(), params, call),
+    "job.input": (params, call) => {
+      gate.input(params.job);
+      return receiveInput(jobs, peer(), params, call);
+    },
     ...sessionHandlers(context),
     goodbye,
+    "certificate.outdated": certificateOutdated,
   };
 }

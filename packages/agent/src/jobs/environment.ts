@@ -1,23 +1,24 @@
 /** The environment of jobs: a clean base, never the agent's own, so that a job does not depend on how the agent was started. */
-import { userInfo } from "node:os";
+import { type Account, ownAccount } from "../platform/index.ts";
 
 /** Where programs are looked for when the job's own environment has no PATH. */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** What every job of this agent starts from: PATH, HOME, USER, LOGNAME, SHELL, LANG. */
-export function baseEnvironment(): Environment & { readonly HOME: string } {
-  const user = userInfo();
+/** What everything that runs as a user starts from. */
+export type AccountEnvironment = Readonly<
+  Record<"PATH" | "HOME" | "USER" | "LOGNAME" | "SHELL" | "LANG", string>
+>;
+
+export function accountEnvironment({ name, home, shell }: Account): AccountEnvironment {
   const path = process.platform === "darwin" ? `/opt/homebrew/bin:${defaultPath}` : defaultPath;
-  return {
-    PATH: path,
-    HOME: user.homedir,
-    USER: user.username,
-    LOGNAME: user.username,
-    SHELL: user.shell ?? "/bin/sh",
-    LANG: "C.UTF-8",
-  };
+  return { PATH: path, HOME: home, USER: name, LOGNAME: name, SHELL: shell, LANG: "C.UTF-8" };
+}
+
+/** What every job starts from that runs as the agent's user. */
+export function baseEnvironment(): AccountEnvironment {
+  return accountEnvironment(ownAccount());
 }
 
 /**

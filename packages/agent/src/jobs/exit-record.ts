@@ -8,6 +8,10 @@
 import { constants } from "node:os";
 import type { Exit } from "@outpost/protocol";
 
+/** More than any record has, with all that shells may remark in front of it, in bytes. In a session whose shell is another
+ * user's, that user may write there. */
+export const maxExitBytes = 64 * 1024;
+
 export type ExitRecord =
   | { readonly kind: "complete"; readonly exit: Exit }
   /** Nothing was written: the wrapper is still there, or vanished. */

@@ -3,10 +3,11 @@
  * Neither end is ours, so neither the job nor its input notices when the agent dies.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, constants, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, unlinkSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { JobDirectory } from "./job-directory.ts";
+import { writeJobFile } from "./job-file.ts";
 
 export interface Feed {
   /** The reading end, to be inherited by the job. */
@@ -25,7 +26,7 @@ const pipeFeederPath = programPath("pipe-feeder");
 
 /** @throws when the pipe cannot be made */
 export function openFeed(directory: JobDirectory): Feed {
-  writeFileSync(directory.file("stdin"), "", { mode: 0o600 });
+  writeJobFile(directory.file("stdin"), "");
   // Node cannot make a pipe and hand out both ends; a named one, unlinked once it is open, is the same thing.
   const path = join(directory.path, "stdin.pipe");
   makePipe(path);
@@ -50,13 +51,14 @@ export function openFeed(directory: JobDirectory): Feed {
  * @throws when it cannot be made
  */
 export function openPipeFeed(directory: JobDirectory): Pick<Feed, "onDied"> {
-  writeFileSync(directory.file("stdin.spool"), "", { mode: 0o600 });
+  writeJobFile(directory.file("stdin.spool"), "");
   makePipe(directory.file("stdin"));
   const feeder = startFeeder(pipeFeederPath, directory, "ignore");
   return { onDied: (listener) => onDied(feeder, listener) };
 }
 
-function makePipe(path: string): void {
+/** @throws when it cannot be made */
+export function makePipe(path: string): void {
   const made = spawnSync("mkfifo", ["-m", "600", path], { encoding: "utf8" });
   if (made.status !== 0) throw made.error ?? new Error(`mkfifo: ${made.stderr.trim()}`);
 }

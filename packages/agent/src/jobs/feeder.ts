@@ -6,7 +6,7 @@
  * Ends with 0 when all of `stdin` was written and `stdin.end` says that it is complete, when nobody reads any more, or
  * when the job is over. Plain Node and nothing else: one of these runs for each job with a streamed input.
  */
-import { closeSync, openSync, readSync, watch, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, watch, writeSync } from "node:fs";
 import { join } from "node:path";
 import { completeSize, jobIsOver } from "./feed-source.ts";
 
@@ -15,7 +15,7 @@ const blockBytes = 64 * 1024;
 /** In case a change was not told, in milliseconds. */
 const pollMs = 1_000;
 
-const spool = openSync(join(directory, "stdin"), "r");
+const spool = openSync(join(directory, "stdin"), constants.O_RDONLY | constants.O_NOFOLLOW);
 const block = Buffer.alloc(blockBytes);
 let offset = 0;
 

@@ -1,9 +1,10 @@
 /** A job's streamed input on its way to disk. What is stored is stored: after any cut it goes on from `size`. */
-import { closeSync, openSync, write } from "node:fs";
+import { closeSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import type { Job } from "./job.ts";
 import type { JobDirectory } from "./job-directory.ts";
+import { openJobFile } from "./job-file.ts";
 import { readSmallFile, replaceSmallFile } from "./small-file.ts";
 import * as v from "valibot";
 
@@ -87,7 +88,7 @@ export class SpoolFile implements InputSpool {
     const { directory, name, job, checkRoom } = this.#options;
     if (job.ended) throw new OutpostError(ErrorCode.conflict, "the job has ended");
     checkRoom(fresh.byteLength);
-    const file = openSync(directory.file(name), "r+");
+    const file = openJobFile(directory.file(name), "r+");
     try {
       for (let at = 0; at < fresh.byteLength;) {
         const { bytesWritten } = await writeAt(file, fresh, at, fresh.byteLength - at, this.#size);

@@ -1,8 +1,15 @@
 /** The way in: checks whether a job may start, makes its directory, and launches it when it is its turn. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ErrorCode, type JobStartParams, OutpostError, type SessionId } from "@outpost/protocol";
+import {
+  type AdmittedJob,
+  admitJob,
+  checkCount,
+  type Configuration,
+  openConfiguration,
+} from "../configurations/index.ts";
 import { Job } from "./job.ts";
-import type { JobDirectory, StartRequest } from "./job-directory.ts";
+import type { JobDirectory, JobTerms, StartRequest } from "./job-directory.ts";
 import type { JobStore } from "./job-store.ts";
 import { checkArguments, Launcher } from "./launcher.ts";
 import { removeDirectory } from "./removal.ts";
@@ -14,9 +21,9 @@ export class Intake {
   #launches: Promise<void> = Promise.resolve();
 
   constructor(store: JobStore) {
-    const { platform, clock, hostName } = store.options;
+    const { platform, clock, hostName, handed } = store.options;
     this.#store = store;
-    this.#launcher = new Launcher(platform, clock, hostName);
+    this.#launcher = new Launcher(platform, clock, hostName, handed);
   }
 
   /** Resolves when everything that was accepted is launched. */
@@ -26,14 +33,31 @@ export class Intake {
 
   /**
    * Takes a job in that was never here. It is pending when this returns, and its directory is there.
-   * @throws OutpostError `limit_exceeded`, `disk_full`: nothing is left of it
+   * @throws OutpostError `limit_exceeded`, `disk_full`; as `admitJob` and `Configurations.find`: nothing is left of it
    */
   accept(params: StartRequest): Job {
-    const { job, directory } = this.admit(params);
+    const configuration = this.configurationOf(params);
+    const admitted = admitJob(configuration, params);
+    const terms = termsOf(admitted);
+    const { job, directory } = this.admit(params, configuration, terms);
     if (!job.ended) {
-      this.#launches = this.#launches.then(() => this.#launch(job, directory, params)).then(() => nextTurn());
+      this.#launches = this.#launches
+        .then(() => this.#launch(job, directory, params, admitted))
+        .then(() => nextTurn());
     }
     return job;
+  }
+
+  /**
+   * The configuration that a job is to run under. What the host's own user starts here is under none: whoever may do that
+   * may write configurations.
+   * @param name default: the one that was asked for
+   * @throws OutpostError as `Configurations.find`
+   */
+  configurationOf({ spec, origin }: StartRequest, name = spec.configuration): Configuration {
+    const { configurations } = this.#store.options;
+    if (origin !== undefined || configurations === undefined) return openConfiguration;
+    return configurations.find(name);
   }
 
   /**
@@ -41,43 +65,59 @@ export class Intake {
    * @param session the one of this host in which it is to run
    * @throws OutpostError as `accept`
    */
-  admit(params: StartRequest, session?: SessionId): { readonly job: Job; readonly directory: JobDirectory } {
+  admit(
+    params: StartRequest,
+    configuration: Configuration,
+    terms: JobTerms,
+    session?: SessionId,
+  ): { readonly job: Job; readonly directory: JobDirectory } {
     const { clock } = this.#store.options;
     const now = clock.now();
     const directory = this.#store.directory(params.job);
     if (params.expiresAt < now) {
       const message = "the request to start it reached the host after it had expired; nothing ran";
-      return { job: this.#store.refused(params.job, { code: "expired", message }, now), directory };
+      return { job: this.#store.refused(params, { code: "expired", message }, now), directory };
     }
-    this.#checkLimits(params);
+    this.#checkLimits(params, configuration);
     try {
-      this.#make(directory, params, now, session);
+      this.#make(directory, params, terms, now, session);
     } catch {
       // The disk filled up just now: perhaps ended jobs can make room.
       this.#store.retention.enforce();
-      this.#make(directory, params, now, session);
+      this.#make(directory, params, terms, now, session);
     }
-    const job = new Job(params.job, params.origin);
+    const job = new Job(params.job, params.origin, params, configuration.name);
     this.#store.jobs.set(job.id, job);
     return { job, directory };
   }
 
   /** @throws OutpostError `disk_full`; nothing is left behind */
-  #make(directory: JobDirectory, params: StartRequest, now: number, session?: SessionId): void {
+  #make(
+    directory: JobDirectory,
+    params: StartRequest,
+    terms: JobTerms,
+    now: number,
+    session?: SessionId,
+  ): void {
     try {
       directory.create();
-      directory.writeSpec(params, now, this.#store.options.platform.bootId, session);
+      directory.writeSpec(params, terms, now, this.#store.options.platform.bootId, session);
     } catch (error) {
       removeDirectory(directory.path);
       throw fileError(error);
     }
   }
 
-  #checkLimits({ spec }: JobStartParams): void {
+  #checkLimits(params: JobStartParams, { name, limits }: Configuration): void {
     const { maxRunningJobs } = this.#store.options.settings;
-    checkArguments(spec);
+    checkArguments(params);
     let pending = 0;
-    for (const job of this.#store.jobs.values()) if (!job.ended) pending++;
+    let ofConfiguration = 0;
+    for (const job of this.#store.jobs.values()) {
+      if (job.ended) continue;
+      pending++;
+      if (job.configuration === name) ofConfiguration++;
+    }
     if (pending >= maxRunningJobs) {
       throw new OutpostError(
         ErrorCode.limitExceeded,
@@ -85,18 +125,25 @@ export class Intake {
         { data: { limit: "maxRunningJobs", value: maxRunningJobs } },
       );
     }
+    checkCount("jobs", name, limits, ofConfiguration);
     this.#store.retention.checkRoom(0);
   }
 
-  async #launch(job: Job, directory: JobDirectory, params: JobStartParams): Promise<void> {
-    const { input, timeoutMs, graceMs } = params.spec;
+  async #launch(
+    job: Job,
+    directory: JobDirectory,
+    params: JobStartParams,
+    admitted: AdmittedJob,
+  ): Promise<void> {
+    const { input, graceMs } = params.spec;
     // Optional and undefined are not the same to the compiler.
-    const spec = {
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(graceMs === undefined ? {} : { graceMs }),
-    };
+    const spec = { ...termsOf(admitted), ...(graceMs === undefined ? {} : { graceMs }) };
     try {
-      const { process, files, onExit, onFeederDied } = await this.#launcher.launch(directory, params);
+      const { process, files, onExit, onFeederDied } = await this.#launcher.launch(
+        directory,
+        params,
+        admitted,
+      );
       if (input.kind === "inline") job.inputBytes = input.bytes.byteLength;
       const running = this.#store.watch({ job, directory, process, spec, files }, input.kind === "stream");
       this.#store.changed(job);
@@ -113,6 +160,15 @@ export class Intake {
       });
     }
   }
+}
+
+function termsOf({ configuration, runAs, timeoutMs, limits }: AdmittedJob): JobTerms {
+  return {
+    configuration,
+    ...(runAs === undefined ? {} : { user: runAs.account.name }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(limits.outputBytes === undefined ? {} : { maxOutputBytes: limits.outputBytes }),
+  };
 }
 
 /** What an error of the file system means for a start. */

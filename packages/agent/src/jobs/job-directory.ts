@@ -15,7 +15,7 @@
  *     stop.json       that it is being stopped, why, by whom       before the first signal is sent
  *     end.json        how it ended, settled once                   never recomputed
  */
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   EndReason,
@@ -29,7 +29,8 @@ import {
   SessionId,
 } from "@outpost/protocol";
 import * as v from "valibot";
-import { parseExitRecord, type ExitRecord } from "./exit-record.ts";
+import { type ExitRecord, maxExitBytes, parseExitRecord } from "./exit-record.ts";
+import { isReplaced, openJobFile, readHead } from "./job-file.ts";
 import { readSmallFile, replaceSmallFile, writeSmallFile } from "./small-file.ts";
 
 /** What of `spec.json` is needed again after a restart; the rest is for people. */
@@ -40,7 +41,17 @@ const SpecRecord = v.object({
   bootId: v.string(),
   timeoutMs: v.optional(v.number()),
   graceMs: v.optional(v.number()),
+  /** How much it may write, where its configuration says less than the host. */
+  maxOutputBytes: v.optional(v.number()),
+  /** The configuration that it runs under. */
+  configuration: v.optional(v.string()),
+  /** As whom it runs, when that is not the agent's user. */
+  user: v.optional(v.string()),
   streamed: v.boolean(),
+  /** The controller may read it without being asked to. */
+  collect: v.optional(v.boolean()),
+  /** The sequence number of the request in the audit log. */
+  request: v.optional(v.number()),
   origin: v.optional(JobOrigin),
   /** The session of this host in whose shell it runs. */
   session: v.optional(v.object({ id: SessionId, busy: v.picklist(["wait", "fail"]) })),
@@ -63,7 +74,12 @@ export type ProcessRecord = v.InferOutput<typeof ProcessRecord>;
 /** A job as asked for, by an operator or (`origin`) by somebody on this host. */
 export interface StartRequest extends JobStartParams {
   readonly origin?: JobOrigin;
+  /** The sequence number of the request in the audit log. */
+  readonly request?: number;
 }
+
+/** What a job is held to, by its configuration and as asked for. Kept with it, whatever becomes of the configuration. */
+export type JobTerms = Partial<Pick<SpecRecord, "configuration" | "user" | "timeoutMs" | "maxOutputBytes">>;
 
 /** That a job is being stopped. Written before the first signal, so that whoever finds the job knows who it was. */
 const StopRecord = v.object({
@@ -82,8 +98,10 @@ const EndRecord = v.object({
   exit: v.optional(Exit),
   reason: v.optional(EndReason),
   written: v.object({ stdout: v.number(), stderr: v.number() }),
-  /** As in the spec, which is not read for jobs that have ended. */
+  /** These as in the spec, which is not read for jobs that have ended. */
   origin: v.optional(JobOrigin),
+  operator: v.optional(v.string()),
+  collect: v.optional(v.boolean()),
   /** When the agent concluded it. The age of an ended job counts from here. */
   settledAt: v.number(),
 });
@@ -122,9 +140,15 @@ export class JobDirectory {
   }
 
   /** @param session the one of the spec's sessions that this host has */
-  writeSpec(params: StartRequest, acceptedAt: number, bootId: string, session?: SessionId): void {
-    const { spec, operator, job, origin } = params;
-    const { timeoutMs, graceMs } = spec;
+  writeSpec(
+    params: StartRequest,
+    terms: JobTerms,
+    acceptedAt: number,
+    bootId: string,
+    session?: SessionId,
+  ): void {
+    const { spec, operator, job, origin, collect, request } = params;
+    const { graceMs } = spec;
     const streamed = spec.input.kind === "stream";
     const asked = { ...spec, command: withoutBody(spec.command), input: { kind: spec.input.kind } };
     writeSmallFile(this.file("spec.json"), {
@@ -132,9 +156,11 @@ export class JobDirectory {
       operator,
       acceptedAt,
       bootId,
-      timeoutMs,
       graceMs,
+      ...terms,
       streamed,
+      collect,
+      request,
       origin,
       session: session === undefined ? undefined : { id: session, busy: spec.session?.busy ?? "wait" },
       spec: asked,
@@ -177,19 +203,27 @@ export class JobDirectory {
     return readSmallFile(join(this.path, "received.json"), Received);
   }
 
-  /** The exit record, and when it was written, in milliseconds since 1970. */
+  /** The exit record, and when it was written, in milliseconds since 1970. One that is no regular file is damaged. */
   readExit(): { readonly record: ExitRecord; readonly at: number } {
+    let file: number;
     try {
-      const path = this.file("exit");
-      return { record: parseExitRecord(readFileSync(path)), at: Math.floor(statSync(path).mtimeMs) };
-    } catch {
-      return { record: { kind: "empty" }, at: 0 };
+      file = openJobFile(this.file("exit"), "r");
+    } catch (error) {
+      return { record: { kind: isReplaced(error) ? "damaged" : "empty" }, at: 0 };
+    }
+    try {
+      return {
+        record: parseExitRecord(readHead(file, maxExitBytes)),
+        at: Math.floor(fstatSync(file).mtimeMs),
+      };
+    } finally {
+      closeSync(file);
     }
   }
 
   /** The size of one of its files in bytes, 0 when it is not there. */
   sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin" | "stdin.spool" | "exit"): number {
-    return statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
+    return lstatSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
   }
 }
 

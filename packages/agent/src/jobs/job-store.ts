@@ -11,11 +11,13 @@ import {
   OutpostError,
 } from "@outpost/protocol";
 import type { Logger } from "pino";
+import type { Configurations } from "../configurations/index.ts";
+import { removeHanded } from "../handed-directory.ts";
 import type { Platform } from "../platform/index.ts";
 import { jobMarks } from "./environment.ts";
 import { SpoolFile } from "./input-spool.ts";
 import { Job } from "./job.ts";
-import { type EndRecord, JobDirectory } from "./job-directory.ts";
+import { type EndRecord, JobDirectory, type StartRequest } from "./job-directory.ts";
 import { removeDirectory } from "./removal.ts";
 import { Retention } from "./retention.ts";
 import { RunningJob, type RunningJobContext, type RunningJobOptions } from "./running-job.ts";
@@ -35,6 +37,12 @@ export interface JobStoreOptions {
   readonly platform: Platform;
   /** Default: the host has no sessions, and jobs in sessions are refused. */
   readonly sessions?: SessionShells;
+  /** Default: the host offers what every host does, and no more. */
+  readonly configurations?: Configurations;
+  /** Where files for other users go (handed-directory.ts). Default: nothing can be handed over. */
+  readonly handed?: string;
+  /** Told once of each job that has ended, also of those that ended while no agent was there. */
+  readonly ended?: (job: Job) => void;
 }
 
 export class JobStore {
@@ -122,6 +130,7 @@ export class JobStore {
     this.jobs.delete(job.id);
     job.end({ state: "failed", reason, written: { ...job.written }, settledAt: this.options.clock.now() });
     job.forget("removed");
+    this.takeBack(job.id);
     removeDirectory(this.directory(job.id).path);
   }
 
@@ -147,26 +156,41 @@ export class JobStore {
   /** It ended without ever being watched. */
   endedUnwatched(job: Job, end: EndRecord): void {
     job.end(end);
+    this.takeBack(job.id);
     try {
       this.directory(job.id).writeEnd(job.endRecord());
     } catch (error) {
       this.options.log.warn({ job: job.id, err: error }, "cannot record how a job ended");
     }
+    this.options.ended?.(job);
     this.changed(job);
   }
 
   /** Nothing ran, and nothing of it is kept but the answer. */
-  refused(id: JobId, reason: EndReason, now: number): Job {
-    const job = new Job(id);
+  refused({ job: id, operator, request }: StartRequest, reason: EndReason, now: number): Job {
+    const job = new Job(id, undefined, { operator, request });
     job.end({ state: "failed", reason, written: { stdout: 0, stderr: 0 }, settledAt: now });
     job.forget("removed");
-    this.tombstones.add({ at: now, cause: "removed", status: job.status() });
+    this.tombstones.add({ at: now, cause: "removed", status: job.status(), operator });
+    this.options.ended?.(job);
     return job;
+  }
+
+  /** Of a job that was here nothing is left but its id. */
+  gone(id: JobId, reason: EndReason): void {
+    const now = this.options.clock.now();
+    const job = new Job(id);
+    job.end({ state: "lost", reason, written: { stdout: 0, stderr: 0 }, settledAt: now });
+    job.forget("removed");
+    this.tombstones.add({ at: now, cause: "removed", status: job.status() });
+    this.options.ended?.(job);
   }
 
   /** Removes an ended job; its final status is remembered. */
   forget(job: Job, cause: Tombstone["cause"]): void {
-    const tombstone = { at: this.options.clock.now(), cause, status: { ...job.status(), removed: true } };
+    const { operator, collect } = job.asker;
+    const status = { ...job.status(), removed: true };
+    const tombstone = { at: this.options.clock.now(), cause, status, operator, collect };
     // First the tombstone: a crash in between leaves a directory that is known to be removed.
     const recorded = this.#bury(tombstone, "its directory goes first");
     const { diskBytes } = job;
@@ -197,15 +221,28 @@ export class JobStore {
     this.#listeners.clear();
   }
 
+  /** Takes back what a job that is over was handed; what it wrote is in its directory, too. */
+  takeBack(id: string): void {
+    const { handed, log } = this.options;
+    if (handed === undefined) return;
+    try {
+      removeHanded(handed, "jobs", id);
+    } catch (error) {
+      log.warn({ job: id, err: error }, "cannot take back what a job was handed");
+    }
+  }
+
   #settled(running: WatchedJob, end: EndRecord): void {
     const { job, directory } = running;
     this.running.delete(job.id);
     this.#spools.delete(job.id);
     this.#streamed.delete(job.id);
     job.end(end);
+    this.takeBack(job.id);
     this.#writeBehind.end(job, directory, running.output.timeline);
     // What no other file says must not be concluded anew.
     if (end.state === "lost") job.unwritten?.flush();
+    this.options.ended?.(job);
     this.changed(job);
   }
 

@@ -27,6 +27,16 @@ export interface Unwritten {
   flush(): void;
 }
 
+/** Who asked for a job, as far as that is on record. */
+export interface Asker {
+  /** The operator by name, or `user@host`. */
+  readonly operator?: string | undefined;
+  /** The controller may read it without being asked to. */
+  readonly collect?: boolean | undefined;
+  /** The sequence number of the request in the audit log. */
+  readonly request?: number | undefined;
+}
+
 export interface Extents {
   stdout: number;
   stderr: number;
@@ -36,6 +46,9 @@ export class Job {
   readonly id: JobId;
   /** Set for a job that was started on this host, and not by an operator. */
   readonly origin: JobOrigin | undefined;
+  readonly asker: Asker;
+  /** The configuration that it runs under, as far as it is known: of one that has ended it is not. */
+  readonly configuration: string | undefined;
   readonly written: Extents = { stdout: 0, stderr: 0 };
   readonly received: Extents = { stdout: 0, stderr: 0 };
   /** Size of the timeline in bytes, what is not yet on disk included. */
@@ -53,9 +66,17 @@ export class Job {
   /** Told when output grew or the state changed. */
   readonly #watchers = new Set<() => void>();
 
-  constructor(id: JobId, origin?: JobOrigin) {
+  /** @param asker may be a whole request, of which nothing else is kept */
+  constructor(
+    id: JobId,
+    origin?: JobOrigin,
+    { operator, collect, request }: Asker = {},
+    configuration?: string,
+  ) {
     this.id = id;
     this.origin = origin;
+    this.asker = { operator, collect, request };
+    this.configuration = configuration;
   }
 
   get ended(): boolean {
@@ -141,7 +162,12 @@ export class Job {
   /** What `end.json` says of it. */
   endRecord(): EndRecord {
     const { output: _, job: __, removed: ___, ...status } = this.status();
-    return { ...status, written: { ...this.written }, settledAt: this.#settledAt };
+    const { operator, collect } = this.asker;
+    const asker = {
+      ...(operator === undefined ? {} : { operator }),
+      ...(collect === true ? { collect } : {}),
+    };
+    return { ...status, ...asker, written: { ...this.written }, settledAt: this.#settledAt };
   }
 
   acknowledged(received: Positions): void {

@@ -18,11 +18,12 @@ import {
   type StreamName,
 } from "@outpost/protocol";
 import type { Logger } from "pino";
+import type { Configurations } from "../configurations/index.ts";
 import { hostPlatform, type Platform } from "../platform/index.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import type { InputSpool } from "./input-spool.ts";
 import { Intake } from "./intake.ts";
-import { Job } from "./job.ts";
+import { type Asker, Job } from "./job.ts";
 import type { StartRequest } from "./job-directory.ts";
 import { JobStore } from "./job-store.ts";
 import { OutputReader, type ReadSink } from "./output-reader.ts";
@@ -52,6 +53,18 @@ export interface JobsOptions {
   readonly platform?: Platform;
   /** For jobs that run in sessions. Default: the host has none, and such jobs are refused. */
   readonly sessions?: SessionShells;
+  /** What the host offers. Default: what every host does, and no more. */
+  readonly configurations?: Configurations;
+  /** Where files for other users go (handed-directory.ts). Default: no script runs as another user. */
+  readonly handed?: string;
+  /** Told once of each job that has ended, also of those that ended while no agent was there. */
+  readonly ended?: (job: Job) => void;
+}
+
+/** Who started a job that is or was here. */
+export interface KnownJob extends Pick<Asker, "operator" | "collect"> {
+  /** True: somebody on this host started it, and no operator. */
+  readonly isLocal: boolean;
 }
 
 export class Jobs implements AsyncDisposable {
@@ -88,7 +101,8 @@ export class Jobs implements AsyncDisposable {
    * Starts a job, unless a job of that id was ever started here: then says how that one stands.
    * Resolves when the job has ended, or after `inlineWaitMs`, or when `signal` aborts (the job goes on). In a session it
    * may still be `pending` then: it waits for its turn.
-   * @throws OutpostError `limit_exceeded`, `disk_full`; in a session also `not_found`, `conflict`, `invalid_argument` and
+   * @throws OutpostError `limit_exceeded`, `disk_full`; `denied`, `not_found` and `invalid_argument` for what the host's
+   * configurations do not offer; in a session also `not_found`, `conflict`, `invalid_argument` and
    * `busy`: nothing ran. A program that cannot be started is a job that
    * `failed` with reason `start_failed`; a start that came too late one with reason `expired`.
    */
@@ -138,6 +152,16 @@ export class Jobs implements AsyncDisposable {
   status(ids: readonly JobId[]): JobStatus[] {
     const found = ids.map((id) => this.#store.status(id));
     return found.filter((status) => status !== undefined);
+  }
+
+  /** Who started a job, a removed one included; `undefined` when there was none of that id. */
+  known(id: JobId): KnownJob | undefined {
+    const job = this.#store.jobs.get(id);
+    if (job !== undefined) return { ...job.asker, isLocal: job.origin !== undefined };
+    const tombstone = this.#store.tombstones.find(id);
+    if (tombstone === undefined) return undefined;
+    const { operator, collect, status } = tombstone;
+    return { operator, collect, isLocal: status.origin !== undefined };
   }
 
   /** Every job that is pending or running, or has ended and is not removed. */

@@ -6,7 +6,7 @@
  *     └── certain that nothing runs ────────────────────────────┘      └── found by the marks in its environment
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, fchownSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import {
   ErrorCode,
@@ -17,14 +17,15 @@ import {
   type JobSpec,
   type JobStartParams,
 } from "@outpost/protocol";
-import type { Platform } from "../platform/index.ts";
-import { baseEnvironment, jobEnvironment, jobMarks, type Environment } from "./environment.ts";
+import type { AdmittedJob } from "../configurations/index.ts";
+import { HandedDirectory } from "../handed-directory.ts";
+import { type Account, type Platform, strayDescriptors } from "../platform/index.ts";
+import { jobMarks } from "./environment.ts";
+import { type Execution, firstInherited, prepareExecution } from "./execution.ts";
 import { openFeed, type Feed } from "./feed.ts";
 import type { JobDirectory, ProcessRecord } from "./job-directory.ts";
-import { findProgram } from "./program.ts";
+import { openJobFile, writeJobFile } from "./job-file.ts";
 import { emptyExitRecord, wrapperName, wrapperScript } from "./wrapper.ts";
-
-const fileMode = 0o600;
 
 export interface Launched {
   readonly process: ProcessRecord;
@@ -39,31 +40,37 @@ export class Launcher {
   readonly #platform: Platform;
   readonly #clock: Clock;
   readonly #hostName: string;
-  readonly #base = baseEnvironment();
+  readonly #handed: string | undefined;
+  /** What a job would inherit by accident; Node opens nothing that stays open, so they are always the same. */
+  readonly #strays = strayDescriptors();
 
-  constructor(platform: Platform, clock: Clock, hostName: string) {
+  /** @param handed where files for other users go; without it nothing runs as another */
+  constructor(platform: Platform, clock: Clock, hostName: string, handed?: string) {
     this.#platform = platform;
     this.#clock = clock;
     this.#hostName = hostName;
+    this.#handed = handed;
   }
 
   /**
    * Starts the job in its directory, which is there and holds the spec.
    * @throws OutpostError `start_failed`: nothing ran. Other errors are of the file system; nothing ran either.
    */
-  async launch(directory: JobDirectory, params: JobStartParams): Promise<Launched> {
-    const { spec, job } = params;
-    const cwd = this.#workingDirectory(spec);
-    const environment = jobEnvironment(this.#base, spec.env, jobMarks(job, this.#hostName));
-    const argv = writeCommand(directory, spec.command);
-    const program = findProgram(argv, environment["PATH"] ?? "", cwd);
-    // Options of the shell's `exec` begin so.
-    if (argv[0]!.startsWith("-")) argv[0] = program;
-
+  async launch(directory: JobDirectory, params: JobStartParams, admitted: AdmittedJob): Promise<Launched> {
+    const { spec, job, secrets } = params;
+    const account = admitted.runAs?.account;
+    const execution = prepareExecution({
+      job,
+      admitted,
+      secrets,
+      marks: jobMarks(job, this.#hostName),
+      script: this.#writeScript(directory, admitted),
+      directory: directory.path,
+    });
     const opened: number[] = [];
     let feed: Feed | undefined;
-    const open = (name: string, flags: string): number => {
-      const file = openSync(join(directory.path, name), flags, fileMode);
+    const open = (name: "stdout" | "stderr" | "exit", flags: "a+" | "w+"): number => {
+      const file = openJobFile(directory.file(name), flags);
       opened.push(file);
       return file;
     };
@@ -73,17 +80,14 @@ export class Launcher {
       feed = spec.input.kind === "stream" ? openFeed(directory) : undefined;
       const input = spec.input.kind === "inline" ? openInline(directory, spec.input.bytes) : undefined;
       if (input !== undefined) opened.push(input);
-      const stdin = feed?.stdin ?? input ?? "ignore";
+      const stdin = feed?.stdin ?? input;
+      handOver([output.stdout, output.stderr, stdin], account);
       // The last one: as long as it is not there, it is certain that nothing runs (adoption.ts).
       const files = { ...output, exit: open("exit", "w+") };
       // At a position, so that the descriptor that the wrapper inherits stays at 0.
       writeSync(files.exit, emptyExitRecord, 0, emptyExitRecord.length, 0);
-      const child = await spawned(argv, {
-        cwd,
-        environment,
-        stdio: [stdin, files.stdout, files.exit, files.stderr],
-      });
-      const process = this.#record(directory, child, program);
+      const child = await this.#spawn(execution, [stdin ?? "ignore", files.stdout, files.exit, files.stderr]);
+      const process = this.#record(directory, child, execution.program);
       if (input !== undefined) closeSync(input);
       return {
         process,
@@ -95,7 +99,36 @@ export class Launcher {
       for (const file of opened) closeSync(file);
       throw explain(error, spec);
     } finally {
+      for (const file of execution.inherited) closeSync(file);
       feed?.close();
+    }
+  }
+
+  /** The path of a script's file: in the job's directory, or where another user gets to. */
+  #writeScript(directory: JobDirectory, { command, runAs }: AdmittedJob): string | undefined {
+    if (command.kind !== "script") return undefined;
+    if (runAs === undefined) return writeScript(directory, command);
+    return handScript(this.#hand(directory, runAs.account), command);
+  }
+
+  #hand({ job }: JobDirectory, owner: Account): HandedDirectory {
+    if (this.#handed === undefined)
+      throw new OutpostError(ErrorCode.internal, "there is no place to hand a script over");
+    return new HandedDirectory(this.#handed, "jobs", job, owner);
+  }
+
+  async #spawn({ argv, cwd, environment, inherited }: Execution, streams: Stdio): Promise<ChildProcess> {
+    const stdio: Stdio = [...streams];
+    inherited.forEach((file, index) => (stdio[firstInherited + index] = file));
+    const strays = this.#strays.filter((fd) => stdio[fd] === undefined);
+    if (strays.length === 0) return spawned(argv, { cwd, environment, stdio });
+    // Node leaves them as they are, but for those that it is given something else for.
+    const nothing = openSync("/dev/null", "r");
+    try {
+      for (const stray of strays) stdio[stray] = nothing;
+      return await spawned(argv, { cwd, environment, stdio: Array.from(stdio, (each) => each ?? "ignore") });
+    } finally {
+      closeSync(nothing);
     }
   }
 
@@ -112,50 +145,40 @@ export class Launcher {
     }
     return record;
   }
-
-  #workingDirectory(spec: JobSpec): string {
-    const cwd = spec.cwd ?? this.#base.HOME;
-    const found = statSync(cwd, { throwIfNoEntry: false });
-    if (found?.isDirectory() === true) return cwd;
-    // Service users often have a home that is not there.
-    if (spec.cwd === undefined) return "/";
-    throw new OutpostError(
-      ErrorCode.startFailed,
-      found === undefined ? `there is no directory '${cwd}'` : `'${cwd}' is not a directory`,
-    );
-  }
 }
 
-/** The argument vector to execute; a script is written to its file first. */
-function writeCommand(directory: JobDirectory, command: Command): string[] {
-  switch (command.kind) {
-    case "exec":
-      return [...command.argv];
-    case "shell":
-      return ["/bin/sh", "-c", command.text];
-    case "script":
-      return [writeScript(directory, command), ...command.args];
-  }
+type Stdio = (number | "ignore")[];
+
+/** What a job runs as opens by name, too (`/dev/stdout`): it has to be that user's. */
+function handOver(files: readonly (number | undefined)[], owner: Account | undefined): void {
+  if (owner === undefined) return;
+  for (const file of files) if (file !== undefined) fchownSync(file, owner.uid, owner.gid);
+}
+
+/** Only that user may read and execute it. */
+export function handScript(to: HandedDirectory, { name, body }: Command & { kind: "script" }): string {
+  to.folder("script");
+  return to.write(join("script", name), body, 0o500);
 }
 
 /** Returns the path of the script's file. */
 export function writeScript(directory: JobDirectory, { name, body }: Command & { kind: "script" }): string {
   const path = join(directory.path, "script", name);
   mkdirSync(join(directory.path, "script"), { mode: 0o700 });
-  writeFileSync(path, body, { mode: 0o700 });
+  writeFileSync(path, body, { mode: 0o700, flag: "wx" });
   return path;
 }
 
 function openInline(directory: JobDirectory, bytes: Uint8Array): number {
   const path = directory.file("stdin");
-  writeFileSync(path, bytes, { mode: fileMode });
+  writeJobFile(path, bytes);
   return openSync(path, "r");
 }
 
 interface SpawnOptions {
   readonly cwd: string;
-  readonly environment: Environment;
-  readonly stdio: (number | "ignore")[];
+  readonly environment: Execution["environment"];
+  readonly stdio: Stdio;
 }
 
 /** Node reports some failures by throwing and some by an event; both become a rejection here. */
@@ -199,7 +222,7 @@ function explain(error: unknown, spec: JobSpec): unknown {
 }
 
 /** How many bytes arguments and environment take in the new process. */
-function argumentBytes(spec: JobSpec): number {
+function argumentBytes({ spec, secrets }: JobStartParams): number {
   const { command } = spec;
   let bytes = 0;
   const count = (text: string): void => void (bytes += Buffer.byteLength(text) + 1);
@@ -214,13 +237,13 @@ function argumentBytes(spec: JobSpec): number {
       command.args.forEach(count);
       break;
   }
-  for (const [name, value] of Object.entries(spec.env)) count(`${name}=${value}`);
+  for (const [name, value] of Object.entries({ ...spec.env, ...secrets?.env })) count(`${name}=${value}`);
   return bytes;
 }
 
 /** @throws OutpostError `limit_exceeded` */
-export function checkArguments(spec: JobSpec): void {
-  const bytes = argumentBytes(spec);
+export function checkArguments(params: JobStartParams): void {
+  const bytes = argumentBytes(params);
   if (bytes <= limits.maxArgumentBytes) return;
   throw new OutpostError(
     ErrorCode.limitExceeded,

@@ -2,10 +2,11 @@
  * Watches a running job's output files grow. The job writes them itself; this only looks at their sizes, tells the job,
  * and records growth in the timeline.
  */
-import { closeSync, fstatSync, openSync, watch, type FSWatcher } from "node:fs";
+import { closeSync, fstatSync, watch, type FSWatcher } from "node:fs";
 import type { Clock, OutputName, TimelineRecord } from "@outpost/protocol";
 import type { Job } from "./job.ts";
 import type { JobDirectory } from "./job-directory.ts";
+import { openJobFile } from "./job-file.ts";
 import { coveredBy, Timeline } from "./timeline.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface OutputLogOptions {
   readonly job: Job;
   readonly directory: JobDirectory;
   readonly clock: Clock;
+  /** The directory by whose names the files are written to: that they were is told of that one only. Default: the job's. */
+  readonly watched?: string;
   /** Descriptors of stdout and stderr; owned by the log from now on. Default: opened here. */
   readonly files?: { readonly stdout: number; readonly stderr: number };
   /** Called after every observation that found growth, with the bytes that both streams grew by. */
@@ -59,7 +62,8 @@ export class OutputLog {
   watch(): void {
     if (this.#closed) return;
     try {
-      this.#watcher = watch(this.#options.directory.path, { persistent: false }, (_, name) =>
+      const { watched, directory } = this.#options;
+      this.#watcher = watch(watched ?? directory.path, { persistent: false }, (_, name) =>
         this.#onEvent(name),
       );
       this.#watcher.on("error", () => this.#unwatch());
@@ -166,5 +170,5 @@ export class OutputLog {
 }
 
 function open(directory: JobDirectory, name: OutputName): number {
-  return openSync(directory.file(name), "r");
+  return openJobFile(directory.file(name), "r");
 }

@@ -6,7 +6,7 @@
  * as its credit goes: a stream without credit never holds up another. Streams are opened when there is something to
  * send on them. Ends come last, and the status after them.
  */
-import { closeSync, openSync, read, readSync } from "node:fs";
+import { closeSync, read, readSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
 import {
@@ -24,6 +24,7 @@ import { Blocks } from "./blocks.ts";
 import { Interleaving, type LaneState } from "./interleaving.ts";
 import type { Job } from "./job.ts";
 import type { JobDirectory } from "./job-directory.ts";
+import { isReplaced, openJobFile } from "./job-file.ts";
 import { TimelineReader } from "./timeline-reader.ts";
 
 const readAt = promisify(read);
@@ -83,7 +84,7 @@ export class OutputReader {
       }));
   }
 
-  /** @throws OutpostError `cancelled`, `disconnected`; every opened stream has then ended with it */
+  /** @throws OutpostError `cancelled`, `disconnected`; `conflict` when a file is none any more; every opened stream has then ended with it */
   async run(): Promise<JobReadResult> {
     const unwatch = this.#job.watch(() => this.#wakeup.wake());
     const onAbort = (): void => this.#wakeup.wake();
@@ -246,8 +247,9 @@ export class OutputReader {
   #open(lane: Lane): number | undefined {
     if (lane.file !== undefined) return lane.file;
     try {
-      lane.file = openSync(this.#directory.file(lane.name), "r");
-    } catch {
+      lane.file = openJobFile(this.#directory.file(lane.name), "r");
+    } catch (error) {
+      if (isReplaced(error)) throw error;
       return undefined;
     }
     return lane.file;

@@ -20,7 +20,7 @@ const openEveryMs = 50;
 /** In case a change was not told, in milliseconds. */
 const pollMs = 1_000;
 
-const spool = openSync(join(directory, "stdin.spool"), "r");
+const spool = openSync(join(directory, "stdin.spool"), constants.O_RDONLY | constants.O_NOFOLLOW);
 const block = Buffer.alloc(blockBytes);
 let offset = 0;
 let pipe: Socket | undefined;
@@ -29,7 +29,10 @@ let isBusy = false;
 /** `undefined` as long as nobody reads there. */
 function openPipe(): Socket | undefined {
   try {
-    const fd = openSync(join(directory, "stdin"), constants.O_WRONLY | constants.O_NONBLOCK);
+    const fd = openSync(
+      join(directory, "stdin"),
+      constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW,
+    );
     const opened = new Socket({ fd, readable: false, writable: true });
     // The command has read what it wanted, or has ended.
     opened.on("error", () => process.exit(0));

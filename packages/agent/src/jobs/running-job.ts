@@ -48,7 +48,7 @@ export interface RunningJobOptions {
   readonly job: Job;
   readonly directory: JobDirectory;
   readonly process: ProcessRecord;
-  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs">>;
+  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs" | "maxOutputBytes">>;
   readonly marks: readonly string[];
   /** Descriptors of a job that was just started; default: an adopted job's, opened here. */
   readonly files?: { readonly stdout: number; readonly stderr: number; readonly exit: number };
@@ -275,7 +275,8 @@ export class RunningJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    enforceOutputLimit(this, this.#context.maxOutputBytesPerJob);
+    const { maxOutputBytes = Infinity } = this.#options.spec;
+    enforceOutputLimit(this, Math.min(maxOutputBytes, this.#context.maxOutputBytesPerJob));
   }
 
   #armTimeout(): void {

@@ -1,8 +1,11 @@
 /** The way into a session: finds the session, makes the job, and asks for it. */
 import { ErrorCode, type JobId, OutpostError, type SessionStatus } from "@outpost/protocol";
+import { checkOperator, type Configuration } from "../configurations/index.ts";
+import { HandedDirectory } from "../handed-directory.ts";
+import { findAccount } from "../platform/index.ts";
 import { fileError, type Intake } from "./intake.ts";
 import type { Job } from "./job.ts";
-import type { JobDirectory, StartRequest } from "./job-directory.ts";
+import type { JobDirectory, JobTerms, StartRequest } from "./job-directory.ts";
 import type { JobStore } from "./job-store.ts";
 import { prepareInSession } from "./session-launcher.ts";
 import { noSessions, type SessionShells } from "./session-shells.ts";
@@ -28,7 +31,7 @@ export class SessionIntake {
    * Takes a job in that was never here. With `busy: "wait"` it is pending then, as long as it is not its turn; with
    * `fail` it has started, or ended.
    * @throws OutpostError `invalid_argument`; `not_found`, none of the sessions is here; `conflict`, the session has ended;
-   * `busy`; `start_failed`, the session host does not start; and as `Intake.accept`. Nothing is left of it then.
+   * `busy`; `denied`, the session's configuration is not for that operator; `start_failed`, the session host does not start; and as `Intake.accept`. Nothing is left of it then.
    */
   accept(params: StartRequest): Promise<Job> {
     const pending = this.#accepting.get(params.job);
@@ -40,13 +43,28 @@ export class SessionIntake {
 
   async #accept(params: StartRequest): Promise<Job> {
     const session = await this.#find(params);
-    const { job, directory } = this.#intake.admit(params, session.session);
-    if (!job.ended) await this.#begin(job, directory, params, session);
+    const configuration = this.#intake.configurationOf(params, session.configuration);
+    checkOperator(configuration, params.operator);
+    const terms = termsOf(params, configuration, session);
+    const { job, directory } = this.#intake.admit(params, configuration, terms, session.session);
+    if (!job.ended) await this.#begin(job, directory, params, session, terms);
     return job;
   }
 
-  async #find({ spec }: StartRequest): Promise<SessionStatus> {
+  async #find({ spec, secrets }: StartRequest): Promise<SessionStatus> {
     const { ids } = spec.session!;
+    if (spec.configuration !== undefined || spec.user !== undefined) {
+      throw new OutpostError(
+        ErrorCode.invalidArgument,
+        "a command in a session runs under the session's configuration and as its user; leave --configuration and --user out",
+      );
+    }
+    if (secrets !== undefined) {
+      throw new OutpostError(
+        ErrorCode.invalidArgument,
+        "a session cannot be given secrets: its shell would pass them on to every later command; use a job of its own",
+      );
+    }
     if (Object.keys(spec.env).length > 0 || spec.cwd !== undefined) {
       throw new OutpostError(
         ErrorCode.invalidArgument,
@@ -68,18 +86,27 @@ export class SessionIntake {
     directory: JobDirectory,
     { spec, operator }: StartRequest,
     { session }: SessionStatus,
+    terms: JobTerms,
   ): Promise<void> {
-    const { input, timeoutMs, graceMs } = spec;
+    const { input, graceMs } = spec;
     const { busy } = spec.session!;
-    const limits = {
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(graceMs === undefined ? {} : { graceMs }),
-    };
+    const limits = { ...terms, ...(graceMs === undefined ? {} : { graceMs }) };
     try {
-      const { files, onFeederDied } = prepareInSession(directory, spec);
+      const handed = this.#handedTo(job, terms.user);
+      const { files, onFeederDied } = prepareInSession(directory, spec, handed);
       if (input.kind === "inline") job.inputBytes = input.bytes.byteLength;
       const running = this.#store.watchInSession(
-        { job, directory, session, busy, operator, spec: limits, shells: this.#shells, files },
+        {
+          job,
+          directory,
+          session,
+          busy,
+          operator,
+          spec: limits,
+          shells: this.#shells,
+          ...(handed === undefined ? {} : { runDirectory: handed.path }),
+          files,
+        },
         input.kind === "stream",
       );
       onFeederDied(() => running.stop("stopped", "the process that feeds its input died"));
@@ -90,6 +117,25 @@ export class SessionIntake {
       throw error;
     }
   }
+
+  /** Where the shell of another user finds the job's files. @throws OutpostError `start_failed` */
+  #handedTo({ id }: Job, user: string | undefined): HandedDirectory | undefined {
+    if (user === undefined) return undefined;
+    const { handed } = this.#store.options;
+    const account = findAccount(user);
+    if (handed === undefined || account === undefined)
+      throw new OutpostError(ErrorCode.startFailed, `there is no user '${user}' on this host any more`);
+    return new HandedDirectory(handed, "jobs", id, account);
+  }
+}
+
+function termsOf({ spec }: StartRequest, { name, limits }: Configuration, { user }: SessionStatus): JobTerms {
+  return {
+    configuration: name,
+    ...(user === undefined ? {} : { user }),
+    ...(spec.timeoutMs === undefined ? {} : { timeoutMs: spec.timeoutMs }),
+    ...(limits.outputBytes === undefined ? {} : { maxOutputBytes: limits.outputBytes }),
+  };
 }
 
 /** @throws OutpostError `conflict` when the session has ended; `invalid_argument` when commands cannot be given to its shell */

@@ -43,8 +43,10 @@ export interface SessionJobOptions {
   readonly session: SessionId;
   readonly busy: "wait" | "fail";
   readonly operator: string;
-  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs">>;
+  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs" | "maxOutputBytes">>;
   readonly shells: SessionShells;
+  /** Where the shell finds the files. Default: the job's directory. Else what is there is linked to from it. */
+  readonly runDirectory?: string;
   /** Descriptors of a job that was just accepted; default: an adopted job's, opened here. */
   readonly files?: { readonly stdout: number; readonly stderr: number };
   /** Of an adopted job that is known to have started. */
@@ -77,10 +79,10 @@ export class SessionJob implements WatchedJob {
     this.#context = context;
     this.#adopted = files === undefined;
     this.#process = options.process;
-    const { session, busy, operator, shells } = options;
+    const { session, busy, operator, shells, runDirectory = directory.path } = options;
     this.#asked = new SessionRun({
       shells,
-      params: { session, job: job.id, directory: directory.path, operator, busy },
+      params: { session, job: job.id, directory: runDirectory, operator, busy },
       clock: context.clock,
       started: (process) => this.#started(process),
       mayHear: (error) => this.#mayHear(error),
@@ -89,6 +91,7 @@ export class SessionJob implements WatchedJob {
       job,
       directory,
       clock: context.clock,
+      watched: runDirectory,
       ...(files === undefined ? {} : { files }),
       grew: (bytes) => this.#grew(bytes),
       exitTouched: () => this.#lookForRecord(),
@@ -355,7 +358,8 @@ export class SessionJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    enforceOutputLimit(this, this.#context.maxOutputBytesPerJob);
+    const { maxOutputBytes = Infinity } = this.#options.spec;
+    enforceOutputLimit(this, Math.min(maxOutputBytes, this.#context.maxOutputBytesPerJob));
   }
 }
 

@@ -5,15 +5,15 @@
  *     directory ─ spec.json ─ script, command, stdin, stdout, stderr ─ exit ─ session.run ─ process.json
  *     └── certain that nothing runs ─────────────────────────────────┘      └── the session knows
  */
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, linkSync } from "node:fs";
 import type { JobSpec } from "@outpost/protocol";
+import type { HandedDirectory } from "../handed-directory.ts";
 import { sessionCommandText } from "../session-host/shell/command-text.ts";
 import { openPipeFeed } from "./feed.ts";
 import type { JobDirectory } from "./job-directory.ts";
-import { writeScript } from "./launcher.ts";
+import { openJobFile, writeJobFile } from "./job-file.ts";
+import { handScript, writeScript } from "./launcher.ts";
 import { emptyExitRecord } from "./wrapper.ts";
-
-const fileMode = 0o600;
 
 export interface Prepared {
   readonly files: { readonly stdout: number; readonly stderr: number };
@@ -21,26 +21,51 @@ export interface Prepared {
   readonly onFeederDied: (listener: () => void) => void;
 }
 
-/** @throws errors of the file system: nothing ran */
-export function prepareInSession(directory: JobDirectory, spec: JobSpec): Prepared {
+/**
+ * @param handed where a shell that is another user's finds the files
+ * @throws errors of the file system: nothing ran
+ */
+export function prepareInSession(
+  directory: JobDirectory,
+  spec: JobSpec,
+  handed: HandedDirectory | undefined,
+): Prepared {
   const { command, input } = spec;
   const opened: number[] = [];
   const open = (name: "stdout" | "stderr"): number => {
-    const file = openSync(directory.file(name), "a+", fileMode);
+    const file = openJobFile(directory.file(name), "a+");
     opened.push(file);
     return file;
   };
   try {
-    const script = command.kind === "script" ? writeScript(directory, command) : undefined;
-    writeFileSync(directory.file("command"), sessionCommandText(command, script), { mode: fileMode });
-    if (input.kind === "inline") writeFileSync(directory.file("stdin"), input.bytes, { mode: fileMode });
+    const script = command.kind === "script" ? scriptFor(directory, command, handed) : undefined;
+    writeJobFile(directory.file("command"), sessionCommandText(command, script));
+    if (input.kind === "inline") writeJobFile(directory.file("stdin"), input.bytes);
     const files = { stdout: open("stdout"), stderr: open("stderr") };
     const onFeederDied = input.kind === "stream" ? openPipeFeed(directory).onDied : () => {};
+    if (handed !== undefined) handOver(directory, input, handed);
     // The last one.
-    writeFileSync(directory.file("exit"), emptyExitRecord, { mode: fileMode });
+    if (handed === undefined) writeJobFile(directory.file("exit"), emptyExitRecord);
+    else linkSync(handed.write("exit", emptyExitRecord, 0o600), directory.file("exit"));
     return { files, onFeederDied };
   } catch (error) {
     for (const file of opened) closeSync(file);
     throw error;
   }
+}
+
+function scriptFor(
+  directory: JobDirectory,
+  command: Extract<JobSpec["command"], { kind: "script" }>,
+  handed: HandedDirectory | undefined,
+): string {
+  return handed === undefined ? writeScript(directory, command) : handScript(handed, command);
+}
+
+/** Each is one file with two names: ours, by which the job's output is read, and the one that the shell can get to. */
+function handOver(directory: JobDirectory, input: JobSpec["input"], handed: HandedDirectory): void {
+  handed.link(directory.file("command"), "command");
+  handed.link(directory.file("stdout"), "stdout");
+  handed.link(directory.file("stderr"), "stderr");
+  if (input.kind !== "none") handed.link(directory.file("stdin"), "stdin");
 }

@@ -1,7 +1,8 @@
 /** Reads a timeline file record by record while it grows. */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { decodeTimeline, type TimelineRecord, timelineRecordBytes } from "@outpost/protocol";
 import { Blocks } from "./blocks.ts";
+import { isReplaced, openJobFile } from "./job-file.ts";
 
 /** How many records are read at once. */
 const readAhead = 256;
@@ -35,8 +36,9 @@ export class TimelineReader {
 
   #read(block: Buffer, extent: number): void {
     try {
-      this.#file ??= openSync(this.#path, "r");
-    } catch {
+      this.#file ??= openJobFile(this.#path, "r");
+    } catch (error) {
+      if (isReplaced(error)) throw error;
       return; // never written, or gone
     }
     const wanted = Math.min(extent - this.#at, readAhead * timelineRecordBytes);

@@ -1,5 +1,5 @@
 /** A job's timeline (the protocol's, record by record) on its way to disk, and what a file of it covers. */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, readSync, writeSync } from "node:fs";
 import {
   decodeTimeline,
   encodeTimeline,
@@ -7,6 +7,7 @@ import {
   type TimelineRecord,
   timelineRecordBytes,
 } from "@outpost/protocol";
+import { isReplaced, openJobFile } from "./job-file.ts";
 
 /** Records that wait in memory before they are written: few enough that a crash costs only how exact some times are. */
 const maxWaiting = 32;
@@ -47,7 +48,11 @@ export class Timeline {
   flush(): void {
     if (this.#waiting.length === 0) return;
     const bytes = encodeTimeline(this.#waiting);
-    const file = openSync(this.#path, this.#fileBytes === 0 ? "w" : "r+", 0o600);
+    const file = this.#open();
+    if (file === undefined) {
+      this.#waiting = [];
+      return;
+    }
     try {
       // At its place, not appended: after a short write the next one repairs it.
       const written = writeSync(file, bytes, 0, bytes.length, this.#fileBytes);
@@ -58,15 +63,29 @@ export class Timeline {
       closeSync(file);
     }
   }
+
+  /** `undefined` when something else was put in its place: then there is no timeline any more. */
+  #open(): number | undefined {
+    try {
+      return openJobFile(this.#path, this.#fileBytes === 0 ? "w" : "r+");
+    } catch (error) {
+      if (isReplaced(error)) return undefined;
+      throw error;
+    }
+  }
 }
 
-/** How much of each stream a timeline file covers. Reads it from its end. */
+/**
+ * How much of each stream a timeline file covers. Reads it from its end.
+ * @throws OutpostError `conflict` when it is no regular file
+ */
 export function coveredBy(path: string): Record<OutputName, number> {
   const covered = { stdout: 0, stderr: 0 };
   let file: number;
   try {
-    file = openSync(path, "r");
-  } catch {
+    file = openJobFile(path, "r");
+  } catch (error) {
+    if (isReplaced(error)) throw error;
     return covered;
   }
   try {

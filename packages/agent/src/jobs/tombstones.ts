@@ -19,7 +19,14 @@ import { join } from "node:path";
 import { GapReason, type JobId, JobStatus } from "@outpost/protocol";
 import * as v from "valibot";
 
-const Tombstone = v.object({ at: v.number(), cause: GapReason, status: JobStatus });
+const Tombstone = v.object({
+  at: v.number(),
+  cause: GapReason,
+  status: JobStatus,
+  /** Who started it, and whether the controller may read it without being asked to. */
+  operator: v.optional(v.string()),
+  collect: v.optional(v.boolean()),
+});
 export type Tombstone = v.InferOutput<typeof Tombstone>;
 
 interface Place {

@@ -28,7 +28,7 @@ export function enforceOutputLimit(watched: WatchedJob, limit: number): void {
   if (written.stdout + written.stderr <= limit) return;
   watched.stop(
     "output_limit",
-    `it wrote more than the ${String(limit)} bytes that this host allows a job`,
+    `it wrote more than the ${String(limit)} bytes that this host allows it`,
     undefined,
     limitGraceMs,
   );

@@ -5,6 +5,7 @@
 import {
   type agentLocalClientMethods,
   type agentLocalMethods,
+  type AgentStatus,
   type Clock,
   commandText,
   ErrorCode,
@@ -15,9 +16,11 @@ import {
   OutpostError,
   type Peer,
 } from "@outpost/protocol";
+import type { Gate } from "../access/gate.ts";
 import type { HeldJobs } from "../handlers/context.ts";
 import { receiveInput } from "../handlers/job-input.ts";
 import { readJob } from "../handlers/job-read.ts";
+import { SentBytes } from "../handlers/sent-bytes.ts";
 import type { StartRequest } from "../jobs/index.ts";
 import { greet } from "./greeting.ts";
 
@@ -26,11 +29,14 @@ export type LocalPeer = Peer<typeof agentLocalMethods, typeof agentLocalClientMe
 
 export interface LocalHandlerContext {
   readonly jobs: HeldJobs;
+  readonly gate: Pick<Gate, "admitLocally">;
   /** The user as whom the agent runs, by name. */
   readonly user: string;
   /** The host's name. */
   readonly host: string;
   readonly clock: Clock;
+  /** How the agent is, now. */
+  readonly status: () => AgentStatus;
   /** A function: the handlers exist before their peer. */
   readonly peer: () => LocalPeer;
 }
@@ -42,23 +48,39 @@ const pageJobs = 1_000;
 const startExpiryMs = 60_000;
 
 export function createLocalHandlers(context: LocalHandlerContext): Handlers<typeof agentLocalMethods> {
-  const { jobs, host, clock, peer } = context;
+  const { jobs, gate, host, clock, peer } = context;
+  const user = operatorOf(context);
   return {
     hello: (params) => greet(params, host, clock.now()),
-    "job.start": (params, call) => jobs.start(asRequest(params, context), call.signal),
+    "job.start": (params, call) => {
+      refuseUnlocal(params);
+      const admission = gate.admitLocally(user, "invoke", params.job, commandText(params.spec.command));
+      const request = asRequest(params, context, admission.request);
+      return admission.carryOut(() => jobs.start(request, call.signal));
+    },
     "job.list": (params) => listPage(jobs, params),
-    "job.read": (params, call) => readJob(jobs, peer(), params, call),
+    "job.read": (params, call) => {
+      const sent = new SentBytes();
+      return gate.admitLocally(user, "job.read", params.job).carryOut(
+        () => readJob(jobs, peer(), params, call, sent),
+        () => sent.bytes,
+      );
+    },
     "job.acknowledge": async (params) => {
       await jobs.acknowledge(params);
       return {};
     },
     "job.status": (params) => ({ jobs: jobs.status(params.jobs) }),
-    "job.stop": async (params) => ({ status: await jobs.stop({ ...params, operator: operatorOf(context) }) }),
+    "job.stop": async (params) => {
+      const stop = () => jobs.stop({ ...params, operator: user });
+      return { status: await gate.admitLocally(user, "job.stop", params.job).carryOut(stop) };
+    },
     "job.remove": async (params) => {
-      await jobs.remove(params.job);
+      await gate.admitLocally(user, "job.remove", params.job).carryOut(() => jobs.remove(params.job));
       return {};
     },
     "job.input": (params, call) => receiveInput(jobs, peer(), params, call),
+    "agent.status": () => context.status(),
   };
 }
 
@@ -67,15 +89,27 @@ function operatorOf({ user, host }: LocalHandlerContext): string {
   return `${user}@${host}`;
 }
 
-/** @throws OutpostError `invalid_argument` for a job in a session */
-function asRequest(params: JobStartLocallyParams, context: LocalHandlerContext): StartRequest {
-  const { job, spec, name, inlineWaitMs } = params;
-  if (spec.session !== undefined) {
+/** @throws OutpostError `invalid_argument` */
+function refuseUnlocal({ spec }: JobStartLocallyParams): void {
+  if (spec.configuration !== undefined || spec.user !== undefined) {
     throw new OutpostError(
       ErrorCode.invalidArgument,
-      "jobs in sessions are started by operators: `outpost invoke --session`",
+      "configurations and users are for operators: a job that is started here runs as the user who starts it",
     );
   }
+  if (spec.session === undefined) return;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    "jobs in sessions are started by operators: `outpost invoke --session`",
+  );
+}
+
+/** @param request the sequence number in the audit log */
+function asRequest(
+  { job, spec, name, inlineWaitMs }: JobStartLocallyParams,
+  context: LocalHandlerContext,
+  request: number,
+): StartRequest {
   const now = context.clock.now();
   return {
     job,
@@ -83,6 +117,7 @@ function asRequest(params: JobStartLocallyParams, context: LocalHandlerContext):
     operator: operatorOf(context),
     expiresAt: now + startExpiryMs,
     inlineWaitMs,
+    request,
     origin: {
       user: context.user,
       command: commandText(spec.command),

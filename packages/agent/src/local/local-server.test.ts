@@ -3,6 +3,7 @@ import { lstatSync, statSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import {
+  type ConfigurationName,
   agentLocalClientMethods,
   agentLocalMethods,
   ErrorCode,
@@ -10,16 +11,21 @@ import {
   type JobSpec,
   newJobId,
   newSessionId,
+  OutpostError,
   Peer,
   supportedVersions,
   systemClock,
+  type UserName,
 } from "@outpost/protocol";
 import { dialUnixSocket } from "@outpost/protocol/unix-socket";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Gate } from "../access/gate.ts";
 import { agentPaths, type AgentPaths } from "../directory.ts";
+import { FakeAudit, openGate, recordingGate } from "../testing/access.ts";
 import { openStore, type Store, temporaryDirectory, until } from "../testing/job-store.ts";
 import { AgentClient, type LocalAgent } from "./agent-client.ts";
+import { AgentReport } from "./agent-report.ts";
 import { LocalServer } from "./local-server.ts";
 import { Receive } from "./receive.ts";
 
@@ -30,13 +36,15 @@ const clients: AgentClient[] = [];
 const neverAborted = new AbortController().signal;
 const user = userInfo().username;
 
-function listen(): Promise<LocalServer> {
+function listen(gate: Pick<Gate, "admitLocally"> = openGate): Promise<LocalServer> {
   return LocalServer.listen({
     paths,
     jobs: store.jobs,
+    gate,
     hostName: "web1",
     clock: systemClock,
     log: pino({ level: "silent" }),
+    status: () => new AgentReport(systemClock).status,
   });
 }
 
@@ -117,7 +125,7 @@ test("only its user may come in; it says who it is", async () => {
   const hello = { software: "test", maxMessageBytes: 2 ** 20 };
   expect(await agent.request("hello", { ...hello, versions: supportedVersions })).toMatchObject({
     name: "web1",
-    version: 1,
+    version: supportedVersions.max,
     software: expect.stringMatching(/^outpost-agent \d/),
   });
   await agent.close("done");
@@ -164,11 +172,52 @@ test("a start that is asked for twice is one job", async () => {
   expect(store.jobs.list()).toHaveLength(1);
 });
 
+test("what is done here is recorded with who did it, before it is done", async () => {
+  const audit = new FakeAudit();
+  await server[Symbol.asyncDispose]();
+  server = await listen(recordingGate(audit));
+  const client = connect();
+  const { status } = await start(client, "echo hi", { inlineWaitMs: 10_000 });
+  const { job } = status;
+  await client.ask((agent) => agent.request("job.remove", { job }));
+  const operator = `${user}@web1`;
+  expect(audit.entries).toMatchObject([
+    {
+      kind: "request",
+      action: "invoke",
+      operator,
+      subject: job,
+      what: "echo hi",
+      decision: "allowed",
+      rule: "local",
+    },
+    { kind: "request", action: "job.remove", operator, subject: job },
+  ]);
+  audit.check = () => {
+    throw new OutpostError(ErrorCode.diskFull, "the disk is full");
+  };
+  await expect(start(client, "true")).rejects.toMatchObject({ code: ErrorCode.diskFull });
+  expect(store.jobs.list()).toEqual([]);
+});
+
 test("a job in a session is not started here", async () => {
   const spec = { ...shell("true"), session: { ids: [newSessionId()], busy: "wait" as const } };
   await expect(
     connect().ask((agent) => agent.request("job.start", { job: newJobId(), spec, inlineWaitMs: 0 })),
   ).rejects.toMatchObject({ code: ErrorCode.invalidArgument, message: expect.stringContaining("--session") });
+});
+
+test("configurations and users are not asked for here", async () => {
+  for (const asked of [{ configuration: "deploy" as ConfigurationName }, { user: "root" as UserName }]) {
+    const spec = { ...shell("true"), ...asked };
+    await expect(
+      connect().ask((agent) => agent.request("job.start", { job: newJobId(), spec, inlineWaitMs: 0 })),
+    ).rejects.toMatchObject({
+      code: ErrorCode.invalidArgument,
+      message: expect.stringContaining("for operators"),
+    });
+  }
+  expect(store.jobs.list()).toEqual([]);
 });
 
 test("the list comes in pages, in the order of the ids", async () => {

@@ -7,6 +7,7 @@ import { userInfo } from "node:os";
 import {
   agentLocalClientMethods,
   agentLocalMethods,
+  type AgentStatus,
   type Clock,
   type MessageSocket,
   Peer,
@@ -14,6 +15,7 @@ import {
 import { listenUnixSocket } from "@outpost/protocol/unix-socket";
 import type { Logger } from "pino";
 import type { AgentPaths } from "../directory.ts";
+import type { Gate } from "../access/gate.ts";
 import type { HeldJobs } from "../handlers/context.ts";
 import { makePrivateDirectory } from "../private-directory.ts";
 import { createLocalHandlers, type LocalPeer } from "./handlers.ts";
@@ -21,10 +23,13 @@ import { createLocalHandlers, type LocalPeer } from "./handlers.ts";
 export interface LocalServerOptions {
   readonly paths: Pick<AgentPaths, "sockets" | "localSocket">;
   readonly jobs: HeldJobs;
+  readonly gate: Pick<Gate, "admitLocally">;
   /** The host's name. */
   readonly hostName: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** How the agent is, now. */
+  readonly status: () => AgentStatus;
 }
 
 /** How many programs may be connected at once: each takes a descriptor, of which jobs need some too. One more is
@@ -68,11 +73,19 @@ export class LocalServer implements AsyncDisposable {
   }
 
   #accept(socket: MessageSocket): void {
-    const { jobs, hostName, clock, log } = this.#options;
+    const { jobs, gate, hostName, clock, log, status } = this.#options;
     const peer: LocalPeer = new Peer(socket, {
       local: agentLocalMethods,
       remote: agentLocalClientMethods,
-      handlers: createLocalHandlers({ jobs, user: this.#user, host: hostName, clock, peer: () => peer }),
+      handlers: createLocalHandlers({
+        jobs,
+        gate,
+        user: this.#user,
+        host: hostName,
+        clock,
+        status,
+        peer: () => peer,
+      }),
       clock,
       fault: (error, method) => log.error({ err: error, method }, "fault in a handler of the local socket"),
     });

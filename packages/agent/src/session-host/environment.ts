@@ -2,8 +2,10 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { ErrorCode, OutpostError, type SessionId, type SessionSpec } from "@outpost/protocol";
-import { baseEnvironment, type Environment } from "../jobs/environment.ts";
+import type { AdmittedSession } from "../configurations/index.ts";
+import { accountEnvironment } from "../jobs/environment.ts";
 import { findProgram } from "../jobs/program.ts";
+import { ownAccount, type RunAs } from "../platform/index.ts";
 import { agentPaths } from "../directory.ts";
 import { agentCommandFolder } from "./agent-command.ts";
 
@@ -12,15 +14,23 @@ const defaultTerm = "xterm-256color";
 export interface EnvironmentOptions {
   readonly session: SessionId;
   readonly spec: SessionSpec;
+  readonly admitted: AdmittedSession;
   readonly hostName: string;
   /** Where the agent keeps its things: `outpost-agent job …` in the session finds it by this. */
   readonly agentDirectory: string;
 }
 
 export interface ShellStart {
-  /** Absolute. */
+  /** Absolute. What runs in place of a shell is here, too. */
   readonly shell: string;
+  /** The arguments of what runs in place of a shell. Absent: it is a shell. */
+  readonly args?: readonly string[] | undefined;
+  /** Absent: as the agent's user. */
+  readonly runAs?: RunAs | undefined;
+  readonly limits: AdmittedSession["limits"];
   readonly cwd: string;
+  /** Whether that was asked for, and is not just where one begins. */
+  readonly isCwdFixed: boolean;
   readonly env: Record<string, string>;
 }
 
@@ -29,25 +39,40 @@ export interface ShellStart {
  * one is; that comes last, so that a session cannot pass for another.
  * @throws OutpostError `start_failed` when there is no such shell or directory
  */
-export function shellStart({ session, spec, hostName, agentDirectory }: EnvironmentOptions): ShellStart {
-  const base: Environment & { readonly HOME: string } = baseEnvironment();
-  const env: Record<string, string> = { ...base, TERM: spec.term ?? defaultTerm, ...spec.env };
+export function shellStart(options: EnvironmentOptions): ShellStart {
+  const { session, spec, admitted, hostName } = options;
+  const { runAs, limits, command } = admitted;
+  const base = accountEnvironment(runAs?.account ?? ownAccount());
+  const env: Record<string, string> = { ...base, TERM: spec.term ?? defaultTerm, ...admitted.env };
   env["LANG"] ||= "C.UTF-8";
   const home = env["HOME"] === undefined || !isAbsolute(env["HOME"]) ? base.HOME : env["HOME"];
-  const cwd = spec.cwd ?? home;
-  if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true)
+  const cwd = admitted.cwd ?? home;
+  // Another user finds out himself: root sees directories that he may not.
+  if (runAs === undefined && statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new OutpostError(ErrorCode.startFailed, `there is no directory '${cwd}' to begin in`);
-  const shell = findProgram([spec.shell ?? base["SHELL"]!], env["PATH"]!, cwd);
+  const wanted = command?.[0] ?? admitted.shell ?? base.SHELL;
+  const shell = findProgram([wanted], env["PATH"]!, runAs === undefined ? cwd : "/");
   return {
     shell,
+    args: command?.slice(1),
+    runAs,
+    limits,
     cwd,
+    isCwdFixed: admitted.cwd !== undefined,
     env: {
       ...env,
-      PATH: `${env["PATH"]!}:${agentCommandFolder(agentPaths(agentDirectory).run)}`,
-      SHELL: shell,
+      ...(runAs === undefined ? agentVariables(options, env["PATH"]!) : {}),
+      SHELL: command === undefined ? shell : base.SHELL,
       OUTPOST_HOST: hostName,
       OUTPOST_SESSION: session,
-      OUTPOST_AGENT_DIR: agentDirectory,
     },
+  };
+}
+
+/** How `outpost-agent` is found in the session, and what it speaks to: both are closed to other users. */
+function agentVariables({ agentDirectory }: EnvironmentOptions, path: string): Record<string, string> {
+  return {
+    PATH: `${path}:${agentCommandFolder(agentPaths(agentDirectory).run)}`,
+    OUTPOST_AGENT_DIR: agentDirectory,
   };
 }

@@ -4,8 +4,9 @@
  * run/session-host.log; outlives the agent, and leaves by itself when no session is left.
  */
 import { enableCompileCache } from "node:module";
+import { compileCacheFolder } from "@outpost/service/compile-cache";
 
-enableCompileCache();
+enableCompileCache(compileCacheFolder());
 process.title = "outpost-session-host";
 // A hung-up terminal is none of ours. A listener, not SIG_IGN: that would pass on to every shell.
 process.on("SIGHUP", () => {});

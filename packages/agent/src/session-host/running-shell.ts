@@ -7,18 +7,12 @@
  */
 import type { Clock, Exit, JobId, SessionSpec, ShellIntegration } from "@outpost/protocol";
 import type { Logger } from "pino";
-import type { Platform } from "../platform/index.ts";
+import type { Account, Platform } from "../platform/index.ts";
+import type { ShellExecution } from "./execution.ts";
 import { describeProcess } from "./foreground.ts";
 import type { Recording } from "./recording.ts";
 import { Screen, type Snapshot } from "./screen.ts";
-import {
-  type Mark,
-  MarkScanner,
-  type PreparedShell,
-  PromptState,
-  Runs,
-  type ShellTerminal,
-} from "./shell/index.ts";
+import { type Mark, MarkScanner, PromptState, Runs, type ShellTerminal } from "./shell/index.ts";
 import { endTerminal } from "./terminal-end.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -41,9 +35,11 @@ export interface RunningShellEvents {
 }
 
 export interface RunningShellOptions {
-  readonly prepared: PreparedShell;
+  readonly execution: ShellExecution;
+  readonly integration: ShellIntegration;
+  /** Whose shell it is. Absent: the agent's user's. */
+  readonly owner: Account | undefined;
   readonly spec: SessionSpec;
-  readonly cwd: string;
   readonly nonce: string;
   readonly scrollbackLines: number;
   readonly recording: Recording | undefined;
@@ -67,20 +63,22 @@ export class RunningShell {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #events: RunningShellEvents;
+  readonly #owner: Account | undefined;
   readonly #unwatchPrompt: () => void;
   #blocked = false;
   #disposed = false;
 
   /** @throws OutpostError `start_failed` */
   constructor(options: RunningShellOptions) {
-    const { prepared, spec, cwd, clock, platform, events } = options;
+    const { execution, owner, spec, clock, platform, events } = options;
     const { columns, rows } = spec;
     this.#events = events;
     this.#platform = platform;
     this.#clock = clock;
     this.#log = options.log;
     this.#recording = options.recording;
-    this.integration = prepared.integration;
+    this.#owner = owner;
+    this.integration = options.integration;
     this.#scanner = new MarkScanner(options.nonce);
     this.#screen = new Screen({
       columns,
@@ -93,10 +91,8 @@ export class RunningShell {
     });
     this.#screen.onParsed = () => this.#flow();
     this.#terminal = new Terminal({
-      file: prepared.file,
-      args: prepared.argv,
-      env: prepared.env,
-      cwd,
+      ...execution,
+      owner,
       columns,
       rows,
       clock,
@@ -208,6 +204,7 @@ export class RunningShell {
       prompt: this.prompt,
       integration: this.integration,
       process: this.process,
+      owner: this.#owner,
       foregroundGroup: () => this.#terminal.foregroundGroup(),
       controllerAttached: () => this.#events.controlled(),
     };

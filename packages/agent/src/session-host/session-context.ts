@@ -1,6 +1,7 @@
 /** What a session has of its surroundings. */
 import type { Clock } from "@outpost/protocol";
 import type { Logger } from "pino";
+import type { Configurations } from "../configurations/index.ts";
 import type { Platform } from "../platform/index.ts";
 import type { SessionDirectory } from "./session-directory.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -11,6 +12,7 @@ export interface SessionContext {
   readonly hostName: string;
   /** The agent's directory. */
   readonly agentDirectory: string;
+  readonly configurations: Configurations;
   readonly platform: Platform;
   readonly clock: Clock;
   readonly log: Logger;

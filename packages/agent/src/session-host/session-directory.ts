@@ -11,6 +11,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
+  ConfigurationName,
   Exit,
   SessionEnd,
   SessionId,
@@ -18,6 +19,7 @@ import {
   SessionState,
   ShellIntegration,
   Time,
+  UserName,
 } from "@outpost/protocol";
 import * as v from "valibot";
 import { readSmallFile, replaceSmallFile } from "../jobs/small-file.ts";
@@ -34,6 +36,18 @@ const SessionRecord = v.object({
   /** Absolute. */
   shell: v.string(),
   integration: ShellIntegration,
+  /** The configuration that it was opened under, when that is not the default. */
+  configuration: v.optional(ConfigurationName),
+  /** As whom its shell runs, when that is not the agent's user. */
+  user: v.optional(UserName),
+  /** What it is held to, whatever becomes of its configuration. */
+  limits: v.optional(
+    v.object({
+      idleMs: v.optional(v.number()),
+      timeMs: v.optional(v.number()),
+      outputBytes: v.optional(v.number()),
+    }),
+  ),
   /** The shell, once it was started: leader of the terminal's session. */
   process: v.optional(v.object({ pid: v.number(), startTime: v.string() })),
   end: v.optional(

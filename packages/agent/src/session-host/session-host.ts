@@ -17,6 +17,7 @@ import {
 import { listenUnixSocket } from "@outpost/protocol/unix-socket";
 import type { Logger } from "pino";
 import { readConfig } from "../config.ts";
+import { Configurations } from "../configurations/index.ts";
 import { agentPaths, type AgentPaths } from "../directory.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { Platform } from "../platform/index.ts";
@@ -93,6 +94,7 @@ export class SessionHost implements AsyncDisposable {
       settings,
       hostName,
       agentDirectory: paths.directory,
+      configurations: new Configurations(paths.configurations),
       platform,
       clock,
       log,

@@ -17,6 +17,13 @@ export function idledOut(idleTimeoutMs: number): SessionEnd {
   };
 }
 
+export function lastedTooLong(timeMs: number): SessionEnd {
+  return {
+    code: "time_limit",
+    message: `it had lasted as long as its configuration lets sessions last, ${duration(timeMs)}`,
+  };
+}
+
 /** A session that nobody has seen end. */
 export function brokenBy(rebooted: boolean): SessionEnd {
   return rebooted

@@ -5,6 +5,7 @@
  *     opening ──first prompt──▶ opened ◀──▶ disconnected ──▶ closed | broken ──seen, or too old──▶ forgotten
  */
 import {
+  ConfigurationName,
   ErrorCode,
   type Exit,
   type JobId,
@@ -20,8 +21,19 @@ import {
   type SessionRunParams,
   type SessionRunResult,
   type SessionStatus,
+  UserName,
   type ViewerId,
 } from "@outpost/protocol";
+import * as v from "valibot";
+import {
+  type AdmittedSession,
+  checkIdleTimeout,
+  checkOperator,
+  openConfiguration,
+} from "../configurations/index.ts";
+import { removeHanded } from "../handed-directory.ts";
+import { agentPaths } from "../directory.ts";
+import { TimeLimit } from "../jobs/time-limit.ts";
 import { type Attached, Attachments, type OpenWire } from "./attachments.ts";
 import { shellStart, type ShellStart } from "./environment.ts";
 import { readOutput, readRecording, type ReadingSink } from "./reading.ts";
@@ -30,7 +42,8 @@ import type { RunningShell } from "./running-shell.ts";
 import type { SessionContext } from "./session-context.ts";
 import type { EndRecord, SessionRecord } from "./session-directory.ts";
 import { SessionOutput } from "./session-output.ts";
-import { brokenBy, exited, idledOut, removedBy } from "./session-status.ts";
+import { brokenBy, exited, idledOut, lastedTooLong, removedBy } from "./session-status.ts";
+import type { SessionSettings } from "./settings.ts";
 import { startShell } from "./start-shell.ts";
 import { endTerminal } from "./terminal-end.ts";
 import { Timer } from "./timer.ts";
@@ -54,6 +67,7 @@ export class Session {
   readonly #openLate: Timer;
   readonly #forgetting: Timer;
   #shell: RunningShell | undefined;
+  #timeLimit: TimeLimit | undefined;
   #buffering: SessionStatus["buffering"];
   /** Why it is being ended, before its shell has. */
   #ending: SessionEnd | undefined;
@@ -61,16 +75,19 @@ export class Session {
   #wasAvailable = false;
   #forgotten = false;
 
-  private constructor(context: SessionContext, record: SessionRecord) {
-    const { settings, clock } = context;
-    const { spec } = record;
+  private constructor(surroundings: SessionContext, record: SessionRecord) {
+    const { clock } = surroundings;
+    const { spec, limits: own = {} } = record;
+    const settings = within(surroundings.settings, own.outputBytes);
+    const context = { ...surroundings, settings };
+    const { defaultIdleTimeoutMs } = settings;
     this.#context = context;
     this.#record = record;
     this.#presence = new Presence({
       clock,
       state: record.end?.state,
       activeAt: record.end?.activeAt ?? record.createdAt,
-      idleTimeoutMs: spec.idleTimeoutMs ?? settings.defaultIdleTimeoutMs,
+      idleTimeoutMs: spec.idleTimeoutMs ?? Math.min(defaultIdleTimeoutMs, own.idleMs ?? Infinity),
       isConnected: () => this.#viewers.size > 0 || this.#jobs.length > 0,
       isBusy: () => this.#availability === "busy",
       expired: () => this.#expire(),
@@ -107,9 +124,10 @@ export class Session {
   static open(
     context: SessionContext,
     params: Pick<SessionRecord, "session" | "spec" | "operator">,
+    admitted: AdmittedSession,
   ): Session {
     const { hostName, agentDirectory, directory, clock, platform } = context;
-    const start = shellStart({ ...params, hostName, agentDirectory });
+    const start = shellStart({ ...params, admitted, hostName, agentDirectory });
     directory.create();
     try {
       const { session, spec, operator } = params;
@@ -121,12 +139,14 @@ export class Session {
         bootId: platform.bootId,
         shell: start.shell,
         integration: "none",
+        ...termsOf(admitted),
       };
       const opening = new Session(context, record);
       opening.#start(start);
       return opening;
     } catch (error) {
       directory.remove();
+      removeHanded(agentPaths(agentDirectory).handed, "sessions", params.session);
       throw OutpostError.from(error, ErrorCode.startFailed);
     }
   }
@@ -141,6 +161,7 @@ export class Session {
       record.end = { state: "broken", endedAt: now, activeAt: now, reason: brokenBy(rebooted) };
       directory.write(record);
       directory.removeShell();
+      removeHanded(agentPaths(context.agentDirectory).handed, "sessions", record.session);
     }
     // Its terminal is gone, so the shell is, too; but what ignores SIGHUP may be left.
     if (!rebooted && leader !== undefined && record.end.state === "broken") {
@@ -163,6 +184,10 @@ export class Session {
     return this.#record.spec.name;
   }
 
+  get configuration(): string {
+    return this.#record.configuration ?? openConfiguration.name;
+  }
+
   get live(): boolean {
     return this.#presence.live;
   }
@@ -177,7 +202,7 @@ export class Session {
   }
 
   status(): SessionStatus {
-    const { session, operator, shell, integration, createdAt, spec, end } = this.#record;
+    const { session, operator, shell, integration, createdAt, spec, end, configuration, user } = this.#record;
     const { live } = this;
     const availability = live ? this.#availability : "none";
     const { state, activeAt, disconnectedAt, expiresAt, idleTimeoutMs } = this.#presence;
@@ -190,6 +215,8 @@ export class Session {
       availability,
       shell,
       integration,
+      ...(configuration === undefined ? {} : { configuration }),
+      ...(user === undefined ? {} : { user }),
       createdAt,
       activeAt,
       ...(disconnectedAt === undefined ? {} : { disconnectedAt }),
@@ -212,9 +239,11 @@ export class Session {
   /**
    * Shows the terminal to a viewer, from `start` on.
    * @throws OutpostError `busy` when another viewer controls; `conflict` when it has ended and the viewer has seen
-   * nothing of it before; `invalid_argument` when it begins where no output is yet
+   * nothing of it before; `invalid_argument` when it begins where no output is yet; `denied` to control it when its
+   * configuration is not for that operator
    */
   attach(params: SessionAttachParams, openWire: OpenWire): Attached {
+    if (params.role === "control") this.#checkOperator(params.operator);
     if (!this.live && params.from === undefined) throw this.#hasEnded();
     return this.#attachments.attach(params, openWire);
   }
@@ -224,8 +253,10 @@ export class Session {
     this.#viewers.resize(viewer, columns, rows);
   }
 
-  /** @throws OutpostError `not_found` when that viewer is not attached */
+  /** @throws OutpostError `not_found` when that viewer is not attached; `denied` as `attach` */
   setRole(viewer: ViewerId, role: Viewer["role"]): void {
+    const operator = this.#viewers.all.find(({ info }) => info.viewer === viewer)?.info.operator;
+    if (role === "control" && operator !== undefined) this.#checkOperator(operator);
     this.#viewers.setRole(viewer, role);
   }
 
@@ -254,6 +285,7 @@ export class Session {
   /** Sends every viewer away, and changes what is asked. @throws OutpostError `conflict` when it has ended; `limit_exceeded` */
   disconnect({ operator, idleTimeoutMs, buffering }: SessionDisconnectParams): SessionStatus {
     if (!this.live) throw this.#hasEnded();
+    checkIdleTimeout(this.configuration, this.#record.limits ?? {}, idleTimeoutMs);
     if (idleTimeoutMs !== undefined) this.#presence.idleTimeoutMs = idleTimeoutMs;
     if (buffering !== undefined) {
       this.#buffering = buffering;
@@ -303,6 +335,7 @@ export class Session {
     this.#attachments.leave({ reason: "ended" });
     this.#presence.dispose();
     this.#openLate.cancel();
+    this.#timeLimit?.cancel();
     this.#forgetting.cancel();
     this.#shell?.dispose();
     this.#output.close();
@@ -330,6 +363,7 @@ export class Session {
       throw error;
     }
     this.#openLate.set(limits.shellStartMs, () => this.#hasOpened());
+    this.#limitTime(this.#record.limits?.timeMs);
   }
 
   /** Called for each read of the terminal: viewers first. */
@@ -377,10 +411,26 @@ export class Session {
   }
 
   #expire(): void {
-    const { idleTimeoutMs } = this.#presence;
-    this.#close(idledOut(idleTimeoutMs)).catch((error: unknown) =>
-      this.#context.log.error({ err: error, session: this.id }, "cannot end an idle session"),
+    this.#endForLimit(idledOut(this.#presence.idleTimeoutMs));
+  }
+
+  #limitTime(timeMs: number | undefined): void {
+    if (timeMs === undefined) return;
+    const { createdAt } = this.#record;
+    this.#timeLimit = new TimeLimit(this.#context.clock, createdAt, timeMs, () =>
+      this.#endForLimit(lastedTooLong(timeMs)),
     );
+  }
+
+  #endForLimit(reason: SessionEnd): void {
+    this.#close(reason).catch((error: unknown) =>
+      this.#context.log.error({ err: error, session: this.id }, "cannot end a session at its limit"),
+    );
+  }
+
+  /** Who types in a session uses its configuration, as who opens one. @throws OutpostError `denied` */
+  #checkOperator(operator: string): void {
+    checkOperator(this.#context.configurations.find(this.configuration), operator);
   }
 
   #shellEnded(exit: Exit): void {
@@ -393,6 +443,7 @@ export class Session {
     this.#output.save();
     this.#presence.end(state);
     this.#openLate.cancel();
+    this.#timeLimit?.cancel();
     this.#attachments.finish({ reason: "ended" });
     this.#releaseScreen();
     this.#output.grown();
@@ -446,6 +497,7 @@ export class Session {
     try {
       directory.write(this.#record);
       directory.removeShell();
+      removeHanded(agentPaths(this.#context.agentDirectory).handed, "sessions", this.id);
     } catch (error) {
       // A full disk: the next session host will say that it is broken, and no more.
       log.error({ session: this.id }, `cannot write session.json: ${(error as Error).message}`);
@@ -485,4 +537,32 @@ export class Session {
     // Of a temporary session a repaint may have shown what came before its terminal was attached.
     return this.#output.unread === 0 || (temporary && this.#endSeen && this.#output.endSeen);
   }
+}
+
+/** What of a configuration stays with the session. */
+function termsOf({ configuration, runAs, limits: allowed }: AdmittedSession): Partial<SessionRecord> {
+  const { idleMs, timeMs, outputBytes } = allowed;
+  return {
+    ...(configuration === openConfiguration.name
+      ? {}
+      : { configuration: v.parse(ConfigurationName, configuration) }),
+    ...(runAs === undefined ? {} : { user: v.parse(UserName, runAs.account.name) }),
+    limits: {
+      ...(idleMs === undefined ? {} : { idleMs }),
+      ...(timeMs === undefined ? {} : { timeMs }),
+      ...(outputBytes === undefined ? {} : { outputBytes }),
+    },
+  };
+}
+
+/** What is kept of a session's output is the less of what the host and its configuration say. */
+function within(settings: SessionSettings, outputBytes = Infinity): SessionSettings {
+  const { maxUnreadBytes, dropOldestBytes, blockBytes, maxRecordingBytes } = settings;
+  return {
+    ...settings,
+    maxUnreadBytes: Math.min(maxUnreadBytes, outputBytes),
+    dropOldestBytes: Math.min(dropOldestBytes, outputBytes),
+    blockBytes: Math.min(blockBytes, outputBytes),
+    maxRecordingBytes: Math.min(maxRecordingBytes, outputBytes),
+  };
 }

@@ -11,6 +11,7 @@ import {
 } from "@outpost/protocol";
 import type { Logger } from "pino";
 import * as v from "valibot";
+import { admitSession, checkCount, type Configurations } from "../configurations/index.ts";
 import type { Platform } from "../platform/index.ts";
 import { Session } from "./session.ts";
 import type { SessionContext } from "./session-context.ts";
@@ -28,6 +29,8 @@ export interface SessionsOptions {
   readonly hostName: string;
   /** The agent's directory. */
   readonly agentDirectory: string;
+  /** What the host offers. */
+  readonly configurations: Configurations;
   readonly platform: Platform;
   readonly clock: Clock;
   readonly log: Logger;
@@ -75,7 +78,8 @@ export class Sessions {
   /**
    * Opens a session, or finds the one of that id: then the rest is not looked at.
    * @returns when it has shown its first prompt, or has ended
-   * @throws OutpostError `conflict` when the name is taken; `limit_exceeded`; `start_failed`
+   * @throws OutpostError `conflict` when the name is taken; `limit_exceeded`; `start_failed`; as `admitSession` and
+   *   `Configurations.find`
    */
   async open({ session: id, spec, operator }: SessionOpenParams): Promise<SessionStatus> {
     const session = this.#sessions.get(id) ?? this.#open({ session: id, spec, operator });
@@ -111,7 +115,10 @@ export class Sessions {
 
   #open(params: Pick<SessionOpenParams, "session" | "spec" | "operator">): Session {
     const { spec, session: id } = params;
-    const { maxSessions } = this.#options.settings;
+    const { settings, configurations } = this.#options;
+    const { maxSessions } = settings;
+    const configuration = configurations.find(spec.configuration);
+    const admitted = admitSession(configuration, params);
     this.checkIdleTimeout(spec.idleTimeoutMs);
     const namesake = this.all.find(({ live, name }) => live && name !== undefined && name === spec.name);
     if (namesake !== undefined) {
@@ -127,7 +134,9 @@ export class Sessions {
         `this host has ${String(maxSessions)} sessions, which is its limit (sessions.maxSessions in agent.json); remove one first`,
       );
     }
-    const session = Session.open(this.#context(id), params);
+    const alike = this.all.filter((each) => each.live && each.configuration === configuration.name);
+    checkCount("sessions", configuration.name, configuration.limits, alike.length);
+    const session = Session.open(this.#context(id), params, admitted);
     this.#sessions.set(id, session);
     this.#changed(id, "now");
     return session;

@@ -10,11 +10,13 @@
  * The native part of @lydell/node-pty is used without the class around it, which destroys the terminal 200 ms after the
  * exit whether it was read or not, and sets IUTF8 only when it may turn the bytes into text.
  */
+import { chownSync } from "node:fs";
 import { constants } from "node:os";
 import { createRequire } from "node:module";
 import { ReadStream } from "node:tty";
 import { requireBinary } from "@lydell/node-pty/requireBinary.js";
 import { type Clock, ErrorCode, type Exit, OutpostError } from "@outpost/protocol";
+import type { Account } from "../platform/index.ts";
 import { foregroundGroup } from "./foreground.ts";
 import { withoutInherited } from "./inherited-files.ts";
 
@@ -34,6 +36,8 @@ export interface TerminalOptions {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Whose the terminal is, when the program becomes another user. */
+  readonly owner?: Account | undefined;
   readonly columns: number;
   readonly rows: number;
   readonly clock: Clock;
@@ -57,14 +61,15 @@ export class Terminal {
   /** @throws OutpostError `start_failed` when there is no terminal to be had */
   constructor(options: TerminalOptions) {
     this.#options = options;
-    const { env, cwd, columns, rows } = options;
-    const { file, args } = withoutInherited(options);
+    const { env, cwd, columns, rows, owner } = options;
+    const { file, args } = withoutInherited(options, owner !== undefined);
     const variables = Object.entries({ ...env, PWD: cwd }).map(([name, value]) => `${name}=${value}`);
     const onExit = (code: number, signal: number): void => this.#exited(code, signal);
     try {
       const started = pty.fork(file, args, variables, cwd, columns, rows, -1, -1, true, helper(), onExit);
       this.#fd = started.fd;
       this.pid = started.pid;
+      if (owner !== undefined) giveTerminal(started.pty, owner);
     } catch (error) {
       throw new OutpostError(ErrorCode.startFailed, `no terminal to be had: ${(error as Error).message}`, {
         cause: error,
@@ -137,6 +142,15 @@ export class Terminal {
       if (drained) this.#stream.destroy();
       else this.#settle();
     });
+  }
+}
+
+/** Programs open their terminal by its name, too (`tty`). The group stays: it is for write(1). */
+function giveTerminal(path: string, { uid }: Account): void {
+  try {
+    chownSync(path, uid, -1);
+  } catch {
+    // The program has ended already, and its terminal with it.
   }
 }
 

@@ -18,6 +18,7 @@ import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AgentPeer } from "../handlers/context.ts";
 import { createHandlers } from "../handlers/handlers.ts";
+import { openGate } from "../testing/access.ts";
 import { FakeJobs } from "../testing/jobs.ts";
 import { FakeSession } from "../testing/session.ts";
 import { FakeSessionHost, openedSession, openSessions } from "../testing/sessions.ts";
@@ -50,7 +51,14 @@ beforeEach(async () => {
   agent = new Peer(link.sockets[0], {
     local: agentMethods,
     remote: controllerAgentMethods,
-    handlers: createHandlers({ jobs: new FakeJobs(), sessions, peer: () => agent, goodbye: () => {} }),
+    handlers: createHandlers({
+      jobs: new FakeJobs(),
+      sessions,
+      gate: openGate,
+      peer: () => agent,
+      goodbye: () => {},
+      certificateOutdated: () => {},
+    }),
   });
   controller = new FakeSession(link.sockets[1]).peer;
   await agent.request("hello", { versions: { min: 1, max: 1 }, software: "test", maxMessageBytes: 2 ** 20 });

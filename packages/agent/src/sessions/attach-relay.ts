@@ -20,13 +20,16 @@ import {
   type SessionAttachResult,
 } from "@outpost/protocol";
 import type { AgentPeer } from "../handlers/context.ts";
+import type { SentBytes } from "../handlers/sent-bytes.ts";
 import { explainCut, type SessionHostPeer } from "./session-host-link.ts";
 
+/** @param sent counts the output that goes out */
 export async function relayAttach(
   host: SessionHostPeer,
   controller: AgentPeer,
   params: SessionAttachParams,
   call: Call<typeof agentMethods, "session.attach">,
+  sent: SentBytes,
 ): Promise<SessionAttachResult> {
   const input = host.openStream();
   let keystrokes: IncomingStream | undefined;
@@ -42,6 +45,7 @@ export async function relayAttach(
             const to = controller.openStream();
             call.emit("attach.opened", { ...told.params, stream: to.number });
             to.begin(offset, params.window);
+            sent.opened(to, offset);
             output = { from: relayStream(host, stream, { offset, window: params.window }, to), to };
             break;
           }
@@ -54,7 +58,9 @@ export async function relayAttach(
           }
           case "attach.gap":
             call.emit("attach.gap", told.params);
-            if (output !== undefined) relayGap(output.from, output.to, told.params.gap.to);
+            if (output === undefined) break;
+            relayGap(output.from, output.to, told.params.gap.to);
+            sent.gap(told.params.gap);
             break;
           case "attach.repaint":
             call.emit("attach.repaint", told.params);

@@ -12,13 +12,16 @@ import {
   type SessionStatus,
 } from "@outpost/protocol";
 import type { AgentPeer } from "../handlers/context.ts";
+import type { SentBytes } from "../handlers/sent-bytes.ts";
 import { explainCut, type SessionHostPeer } from "./session-host-link.ts";
 
+/** @param sent counts the output that goes out */
 export async function relayRead(
   host: SessionHostPeer,
   controller: AgentPeer,
   params: SessionReadParams,
   call: Call<typeof agentMethods, "session.read">,
+  sent: SentBytes,
 ): Promise<{ status: SessionStatus }> {
   let output: { readonly from: IncomingStream; readonly to: OutgoingStream } | undefined;
   try {
@@ -27,13 +30,16 @@ export async function relayRead(
       onEvent(told) {
         if (told.event === "read.gap") {
           call.emit("read.gap", told.params);
-          if (output !== undefined) relayGap(output.from, output.to, told.params.gap.to);
+          if (output === undefined) return;
+          relayGap(output.from, output.to, told.params.gap.to);
+          sent.gap(told.params.gap);
           return;
         }
         const { stream, offset } = told.params;
         const to = controller.openStream();
         call.emit("read.opened", { stream: to.number, offset });
         to.begin(offset, params.window);
+        sent.opened(to, offset);
         output = { from: relayStream(host, stream, { offset, window: params.window }, to), to };
       },
     });

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
+import { listAuditLog, type Signer } from "@outpost/access";
 import {
   type IncomingStream,
   type JobId,
@@ -22,6 +23,7 @@ import { join } from "../cli/join.ts";
 import { agentPaths, type AgentPaths } from "../directory.ts";
 import { lockHolder } from "../lock.ts";
 import { hostPlatform } from "../platform/index.ts";
+import { signing } from "../testing/access.ts";
 import { FakeController } from "../testing/controller.ts";
 import { isAlive } from "../testing/job-store.ts";
 import type { FakeSession } from "../testing/session.ts";
@@ -32,12 +34,14 @@ let paths: AgentPaths;
 let agent: Agent;
 let peer: FakeSession["peer"];
 let told: FakeSession;
+let ada: Signer;
 
 beforeEach(async () => {
   controller = await FakeController.start();
+  ada = (await controller.operators.add("ada")).signer;
   paths = agentPaths(mkdtempSync(joinPath(tmpdir(), "outpost-real-sessions-")));
   const said = vi.spyOn(console, "log").mockImplementation(() => {});
-  const token = controller.authority.token();
+  const token = controller.token();
   await join({ url: controller.url, token, name: "web1", label: [], dir: paths.directory, force: false });
   said.mockRestore();
   await startAgent();
@@ -59,7 +63,7 @@ async function startAgent(): Promise<void> {
   await agent.connection.connected();
   told = await controller.session();
   await told.inventory;
-  peer = told.peer;
+  peer = signing(told.peer, ada);
 }
 
 async function restartAgent(): Promise<void> {
@@ -73,7 +77,8 @@ async function open(shell = "/bin/bash"): Promise<SessionStatus> {
     operator: "ada",
     spec: {
       shell,
-      env: { HISTFILE: "/dev/null" },
+      // What the start-up files of whoever runs the tests do is not tested here.
+      env: { HISTFILE: "/dev/null", HOME: paths.directory },
       columns: 80,
       rows: 24,
       record: false,
@@ -195,6 +200,25 @@ test("open, attach, type, leave, read, remove", async () => {
   await peer.request("session.remove", { session, operator: "ada" });
   expect((await peer.request("session.list", {})).sessions).toEqual([]);
   await expect.poll(() => told.sessionChanges.at(-1)).toEqual({ gone: session });
+  const { entries } = await listAuditLog(paths.audit, { subject: session });
+  const [opened, attached, left, asked, received, removed, ended] = entries;
+  expect(
+    [opened, attached, asked, removed].map((entry) => [entry?.action, entry?.what, entry?.decision]),
+  ).toEqual([
+    ["session.open", "/bin/bash", "allowed"],
+    ["session.control", "attach", "allowed"],
+    ["session.watch", "read the output", "allowed"],
+    ["session.remove", undefined, "allowed"],
+  ]);
+  expect(left).toMatchObject({ kind: "outcome", of: attached?.sequence, outcome: "cancelled" });
+  expect(left?.bytes).toBeGreaterThan(0);
+  expect(received).toMatchObject({ outcome: "ok", of: asked?.sequence, bytes: output.length });
+  expect(ended).toMatchObject({
+    kind: "outcome",
+    action: "session.open",
+    of: opened?.sequence,
+    outcome: "removed",
+  });
 });
 
 test.each(["/bin/bash", "/bin/sh"])(

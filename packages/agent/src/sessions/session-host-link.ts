@@ -55,6 +55,7 @@ export class SessionHostLink implements AsyncDisposable {
   readonly #backoff: Backoff;
   readonly #stopping = new AbortController();
   #peer: SessionHostPeer | undefined;
+  #version: number = supportedVersions.max;
   #connecting: Promise<SessionHostPeer> | undefined;
   #cancelRetry: (() => void) | undefined;
 
@@ -66,6 +67,11 @@ export class SessionHostLink implements AsyncDisposable {
   /** The connection, if there is one now. */
   get peer(): SessionHostPeer | undefined {
     return this.#peer?.isOpen === true ? this.#peer : undefined;
+  }
+
+  /** The protocol version of the connection. */
+  get version(): number {
+    return this.#version;
   }
 
   /**
@@ -120,12 +126,13 @@ export class SessionHostLink implements AsyncDisposable {
     const peer = this.#listen(await dial(signal));
     try {
       signal.throwIfAborted();
-      await peer.request(
+      const { version } = await peer.request(
         "hello",
         { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes },
         { timeoutMs: limits.helloTimeoutMs, signal },
       );
       const { sessions } = await peer.request("session.list", {}, { timeoutMs: listTimeoutMs, signal });
+      this.#version = version;
       this.#peer = peer;
       listed(sessions);
     } catch (error) {

@@ -25,6 +25,7 @@ import {
   type MessageSocket,
 } from "@outpost/protocol";
 import type { Logger } from "pino";
+import type { Configurations } from "../configurations/index.ts";
 import type { AgentPaths } from "../directory.ts";
 import type { SessionShells } from "../jobs/session-shells.ts";
 import { hostPlatform } from "../platform/index.ts";
@@ -41,6 +42,8 @@ export interface SessionsOptions {
   readonly paths: AgentPaths;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What the host offers. Default: what every host does, and no more. */
+  readonly configurations?: Configurations;
   /** Connects to the session host. Default: over its socket; it is started when nobody listens there. */
   readonly dial?: (signal: AbortSignal) => Promise<MessageSocket>;
 }
@@ -48,6 +51,7 @@ export interface SessionsOptions {
 export class Sessions implements SessionShells, AsyncDisposable {
   readonly #paths: AgentPaths;
   readonly #link: SessionHostLink;
+  readonly #configurations: Configurations | undefined;
   readonly #statuses = new Map<SessionId, SessionStatus>();
   readonly #listeners = new Set<(event: SessionsEvent) => void>();
   #known = false;
@@ -56,6 +60,7 @@ export class Sessions implements SessionShells, AsyncDisposable {
   constructor(options: SessionsOptions) {
     const { paths, clock, log } = options;
     this.#paths = paths;
+    this.#configurations = options.configurations;
     this.#link = new SessionHostLink({
       dial:
         options.dial ?? ((signal) => dialSessionHost({ paths, clock, processes: hostPlatform() }, signal)),
@@ -81,7 +86,8 @@ export class Sessions implements SessionShells, AsyncDisposable {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** @throws OutpostError `start_failed`, and the session host's */
+  /** @throws OutpostError `start_failed`; `version_mismatch` for what a session host of an older agent does not know; and
+   * the session host's */
   async open(params: SessionOpenParams): Promise<SessionStatus> {
     const status = await this.#open(params).catch((error: unknown) => {
       // A session host that has nothing to own leaves, perhaps this moment; the same id opens one session.
@@ -95,7 +101,18 @@ export class Sessions implements SessionShells, AsyncDisposable {
 
   async #open(params: SessionOpenParams): Promise<SessionStatus> {
     const peer = await this.#link.connect();
+    if (this.#link.version < 2) this.#checkOldHost(params);
     return (await asked(peer, peer.request("session.open", params))).status;
+  }
+
+  /** A session host of protocol version 1 knows no configurations: it would open any session as the agent's user. */
+  #checkOldHost({ spec }: SessionOpenParams): void {
+    const isPlain = spec.configuration === undefined && spec.user === undefined;
+    if (isPlain && this.#configurations?.replacesDefault !== true) return;
+    throw new OutpostError(
+      ErrorCode.versionMismatch,
+      "the session host of this host is older than its agent and knows no configurations; it is replaced as soon as its sessions have ended",
+    );
   }
 
   /**

@@ -1,6 +1,6 @@
 /** A throw-away CA for tests: what the controller's is in earnest. */
 import "reflect-metadata";
-import { createHash, randomBytes, type webcrypto } from "node:crypto";
+import { createHash, randomBytes, type webcrypto, X509Certificate as Certificate } from "node:crypto";
 import {
   BasicConstraintsExtension,
   Pkcs10CertificateRequest,
@@ -12,6 +12,7 @@ import {
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
+/** @param days from now on; from a day ago */
 function validity(days: number): { notBefore: Date; notAfter: Date; serialNumber: string } {
   return {
     notBefore: new Date(Date.now() - dayMs),
@@ -37,7 +38,8 @@ export class TestAuthority {
   static async create(): Promise<TestAuthority> {
     const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
     const certificate = await X509CertificateGenerator.createSelfSigned({
-      name: [{ CN: ["test CA"] }],
+      // Of two CAs of one name OpenSSL takes the first for the issuer.
+      name: [{ CN: [`test CA ${randomBytes(4).toString("hex")}`] }],
       keys,
       signingAlgorithm: algorithm,
       ...validity(10),
@@ -51,10 +53,14 @@ export class TestAuthority {
     return this.#certificate.toString("pem");
   }
 
-  /** A token with this CA's fingerprint. */
-  token(secret: Buffer = randomBytes(24)): string {
-    const fingerprint = createHash("sha256").update(Buffer.from(this.#certificate.rawData)).digest();
-    return `outpost1_${Buffer.concat([fingerprint, secret]).toString("base64url")}`;
+  /**
+   * A token with this CA's fingerprint.
+   * @param operators the operators' authority, PEM
+   */
+  token(operators: string, secret: Buffer = randomBytes(24)): string {
+    const parts = [this.certificate, operators].map((pem) => new Certificate(pem).raw);
+    const fingerprints = parts.map((der) => createHash("sha256").update(der).digest());
+    return `outpost2_${Buffer.concat([...fingerprints, secret]).toString("base64url")}`;
   }
 
   /** A certificate for a server on this machine. */
@@ -70,7 +76,7 @@ export class TestAuthority {
   }
 
   /** A host's certificate for the key of this PKCS #10 request (PEM). */
-  async issueHost(request: string, name: string, host: string): Promise<string> {
+  async issueHost(request: string, name: string, host: string, days = 5): Promise<string> {
     const parsed = new Pkcs10CertificateRequest(request);
     if (!(await parsed.verify())) throw new Error("the request is not signed by its own key");
     // x509 names types of the DOM, which Node calls otherwise.
@@ -78,13 +84,14 @@ export class TestAuthority {
     const identity = new SubjectAlternativeNameExtension([
       { type: "url", value: `urn:outpost:host:${host}` },
     ]);
-    return this.#issue(name, publicKey, identity);
+    return this.#issue(name, publicKey, identity, days);
   }
 
   async #issue(
     name: string,
     publicKey: webcrypto.CryptoKey,
     names: SubjectAlternativeNameExtension,
+    days = 5,
   ): Promise<string> {
     const certificate = await X509CertificateGenerator.create({
       subject: [{ CN: [name] }],
@@ -92,7 +99,7 @@ export class TestAuthority {
       publicKey,
       signingKey: this.#keys.privateKey,
       signingAlgorithm: algorithm,
-      ...validity(5),
+      ...validity(days),
       extensions: [names],
     });
     return certificate.toString("pem");

@@ -1,9 +1,13 @@
 /** A controller of a few lines: real TLS, real WebSocket, real frames; enrols hosts and lets tests talk to agents. */
+import { X509Certificate } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { identityOf } from "@outpost/access";
+import { type TestOperators, testOperators } from "@outpost/access/testing";
 import {
+  type CertificateRenewResult,
   controllerEnrolmentMethods,
   type EnrolParams,
   ErrorCode,
@@ -23,7 +27,19 @@ interface Kept {
 }
 
 export class FakeController implements AsyncDisposable {
-  readonly authority: TestAuthority;
+  /** Signs hosts' certificates, and has signed the server's unless `serveAs` was called. */
+  authority: TestAuthority;
+  readonly operators: TestOperators;
+  /** What hosts are told to believe. Default: the CA that signs. */
+  bundle: string | undefined;
+  /** What hosts are told of operators. Default: the authority of `operators`. */
+  shownOperators: string | undefined;
+  /** Whether new hosts begin in quarantine. */
+  quarantined = false;
+  /** How long hosts' certificates are valid, in days. They begin a day ago. */
+  days = 5;
+  /** Every `certificate.renew` that came. */
+  readonly renewals: string[] = [];
   readonly #server: Server;
   readonly #acceptor = new WebSocketAcceptor();
   readonly #peers = new Set<{ close(reason: string): Promise<void> }>();
@@ -31,15 +47,16 @@ export class FakeController implements AsyncDisposable {
   readonly #sessions: FakeSession[] = [];
   /** Every `enrol` that came. */
   readonly enrolments: EnrolParams[] = [];
-  /** When set, `enrol` answers with this error. */
+  /** When set, `enrol` and `certificate.renew` answer with this error. */
   refusal: OutpostError | undefined;
   /** How many answers to `enrol` are lost: the connection is cut instead. */
   loseAnswers = 0;
   /** When set, upgrades are refused with HTTP 403 and this reason. */
   refuseUpgrades: string | undefined;
 
-  private constructor(authority: TestAuthority, server: Server) {
+  private constructor(authority: TestAuthority, operators: TestOperators, server: Server) {
     this.authority = authority;
+    this.operators = operators;
     this.#server = server;
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (this.refuseUpgrades !== undefined) refuseUpgrade(socket, 403, this.refuseUpgrades);
@@ -60,7 +77,28 @@ export class FakeController implements AsyncDisposable {
       rejectUnauthorized: false,
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new FakeController(authority, server);
+    return new FakeController(authority, await testOperators(), server);
+  }
+
+  /** A token for a host. */
+  token(secret?: Buffer): string {
+    return this.authority.token(this.operators.authority, secret);
+  }
+
+  /** From now on the server's certificate comes from this CA, and those of both are accepted. */
+  async serveAs(authority: TestAuthority): Promise<void> {
+    const { key, certificate } = await authority.issueServer();
+    const ca = [authority.certificate, this.authority.certificate];
+    this.#server.setSecureContext({ key, cert: certificate, ca, minVersion: "TLSv1.3" });
+  }
+
+  /** A certificate for a host, and whom it is to believe. */
+  async issue(request: string, name: string, host: string): Promise<CertificateRenewResult> {
+    return {
+      certificate: await this.authority.issueHost(request, name, host, this.days),
+      authority: this.bundle ?? this.authority.certificate,
+      operators: this.shownOperators ?? this.operators.authority,
+    };
   }
 
   get url(): string {
@@ -97,8 +135,16 @@ export class FakeController implements AsyncDisposable {
       this.#keep(peer);
       return;
     }
-    const { authorized } = request.socket as TLSSocket;
-    const session = new FakeSession(socket, authorized ? undefined : "the certificate is not ours");
+    const tls = request.socket as TLSSocket;
+    const session = new FakeSession(socket, tls.authorized ? undefined : "the certificate is not ours");
+    const own = new X509Certificate(tls.getPeerCertificate().raw);
+    session.certificate = own;
+    session.renew = async ({ request: asked }) => {
+      this.renewals.push(asked);
+      if (this.refusal !== undefined) throw this.refusal;
+      const identity = identityOf(own);
+      return this.issue(asked, own.subject.slice("CN=".length), identity?.id ?? "");
+    };
     this.#keep(session.peer);
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#sessions.push(session);
@@ -114,11 +160,8 @@ export class FakeController implements AsyncDisposable {
     this.enrolments.push(params);
     if (this.refusal !== undefined) throw this.refusal;
     const host = newHostId();
-    return {
-      host,
-      name: params.name,
-      certificate: await this.authority.issueHost(params.request, params.name, host),
-      authority: this.authority.certificate,
-    };
+    const { name, labels, request } = params;
+    const { quarantined } = this;
+    return { host, name, labels, quarantined, ...(await this.issue(request, name, host)) };
   }
 }

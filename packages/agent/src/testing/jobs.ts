@@ -9,6 +9,7 @@ import {
 } from "@outpost/protocol";
 import type { HeldJobs } from "../handlers/context.ts";
 import type { InputSpool, ReadSink } from "../jobs/index.ts";
+import type { KnownJob } from "../jobs/jobs.ts";
 
 export function runningJob(job: JobId = newJobId()): JobStatus {
   const nothing = { written: 0, received: 0 };
@@ -69,12 +70,18 @@ export class FakeJobs implements HeldJobs {
   }
 
   list: HeldJobs["list"] = () => [...this.held.values()];
+  /** Who started a job. Default: nobody that is known. */
+  readonly askers = new Map<JobId, Partial<KnownJob>>();
+
+  known: HeldJobs["known"] = (id) =>
+    this.held.has(id) ? { isLocal: false, ...this.askers.get(id) } : undefined;
   status: HeldJobs["status"] = (ids) =>
     ids.map((id) => this.held.get(id)).filter((status) => status !== undefined);
   read: HeldJobs["read"] = (params, sink, signal) => this.reader(params, sink, signal);
 
   start: HeldJobs["start"] = async (params) => {
     this.calls.push(params);
+    this.askers.set(params.job, { operator: params.operator, collect: params.collect });
     this.change(runningJob(params.job));
     return { status: runningJob(params.job) };
   };

@@ -1,6 +1,9 @@
 /** The controller's end of one agent's connection, as tests see it. Works on any socket. */
+import type { X509Certificate } from "node:crypto";
 import {
   agentMethods,
+  type CertificateRenewParams,
+  type CertificateRenewResult,
   type Clock,
   controllerAgentMethods,
   ErrorCode,
@@ -13,12 +16,13 @@ import {
   Peer,
   type SessionId,
   type SessionStatus,
+  supportedVersions,
   systemClock,
 } from "@outpost/protocol";
 
 export function helloResult(name: string): HelloResult {
   return {
-    version: 1,
+    version: supportedVersions.max,
     software: "fake-controller 0",
     maxMessageBytes: limits.maxMessageBytes,
     name,
@@ -34,6 +38,14 @@ export class FakeSession {
   readonly sessionInventories: (readonly SessionStatus[])[] = [];
   readonly sessionChanges: (SessionStatus | { readonly gone: SessionId })[] = [];
   hello: HelloParams | undefined;
+  /** The protocol version that it chooses. */
+  version: number = supportedVersions.max;
+  /** With which the agent came. */
+  certificate: X509Certificate | undefined;
+  /** What `certificate.renew` answers. */
+  renew: (params: CertificateRenewParams) => Promise<CertificateRenewResult> = () => {
+    throw new OutpostError(ErrorCode.internal, "the test did not expect a renewal");
+  };
   /** Resolves when the last page of the inventory is here. */
   readonly inventory: Promise<JobStatus[]>;
 
@@ -50,7 +62,7 @@ export class FakeSession {
           this.hello = params;
           if (typeof refusal === "string") throw new OutpostError(ErrorCode.denied, refusal);
           if (refusal !== undefined) throw refusal;
-          return helloResult("web1");
+          return { ...helloResult("web1"), version: this.version };
         },
         inventory: ({ jobs, last }) => {
           this.pages.push(jobs);
@@ -63,6 +75,7 @@ export class FakeSession {
           return {};
         },
         "session.changed": ({ status }) => void this.sessionChanges.push(status),
+        "certificate.renew": (params) => this.renew(params),
         "session.gone": ({ session }) => void this.sessionChanges.push({ gone: session }),
       },
     });

@@ -5,7 +5,17 @@
 import { UsageError } from "./usage-error.ts";
 
 /** What a shell can complete a word with. */
-export type Completion = "targets" | "hosts" | "jobs" | "sessions" | "files" | "directories" | undefined;
+export type Completion =
+  | "targets"
+  | "hosts"
+  | "jobs"
+  | "sessions"
+  | "operators"
+  | "tokens"
+  | "contexts"
+  | "files"
+  | "directories"
+  | undefined;
 
 interface Shape {
   readonly describe: string;
@@ -16,6 +26,8 @@ interface Shape {
   /** The default, in words. */
   readonly defaultText?: string;
   readonly complete?: Completion;
+  /** True: what was given may hold a secret, and stands in no message. */
+  readonly sensitive?: boolean;
 }
 
 /** An option that becomes a `T`. */
@@ -146,7 +158,7 @@ function readOptions<O extends Options>(
     try {
       return [name, option.read(texts)] as const;
     } catch (error) {
-      const text = JSON.stringify(texts.at(-1) ?? "");
+      const text = option.sensitive === true ? "what was given" : JSON.stringify(texts.at(-1) ?? "");
       throw new UsageError(
         `--${name}: ${text} ${error instanceof Error ? error.message : String(error)}`,
         command,

@@ -93,6 +93,19 @@ async function values({ choices, complete }: Completed, current: string): Promis
       return jobs();
     case "sessions":
       return sessions(current);
+    case "operators":
+      return asked(async (client) =>
+        (await client.administration.operators()).map(({ name, state }) => ({ word: name, about: state })),
+      );
+    case "tokens":
+      return asked(async (client) =>
+        (await client.administration.tokens()).map(({ id, createdBy }) => ({
+          word: id,
+          about: `by ${createdBy}`,
+        })),
+      );
+    case "contexts":
+      return contexts();
     case "files":
     case "directories":
     case undefined:
@@ -152,6 +165,16 @@ async function sessions(current: string): Promise<Candidate[]> {
     about.set(word, about.has(word) ? `${about.get(word)!}, ${host}` : `${state} on ${host}`);
   }
   return [...about].map(([word, text]) => ({ word: `${head}${word}`, about: text }));
+}
+
+/** Of this machine: nobody is asked. */
+async function contexts(): Promise<Candidate[]> {
+  const { Contexts } = await import("../client/index.ts");
+  return (await new Contexts().list()).map(({ name, context }) =>
+    context === undefined
+      ? { word: name }
+      : { word: name, about: `${context.name} at ${context.controller}` },
+  );
 }
 
 async function asked<T>(ask: (client: Client) => Promise<T[]>): Promise<T[]> {

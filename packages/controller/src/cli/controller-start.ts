@@ -1,4 +1,5 @@
 /** The controller in the foreground. */
+import { Notifier } from "@outpost/service/notify";
 import type { OutputFormat } from "./command.ts";
 import { readListen } from "./controller-directory.ts";
 import { defaultListen, type Listen, listenText } from "./listen.ts";
@@ -17,13 +18,16 @@ export interface StartCommandOptions {
 export async function start({ directory, listen, level, output }: StartCommandOptions): Promise<number> {
   const { host, port } = listen ?? (await readListen(directory)) ?? defaultListen;
   const log = createLog(level, output === "text" && process.stderr.isTTY);
+  using notifier = new Notifier({ fault: (error) => log.warn({ err: error }, error.message) });
   const told = firstSignal();
   const { startController } = await loadServer();
   await using controller = await startController({ directory, host, port, log });
   const at = listenText({ host, port: controller.port });
   log.info({ pid: process.pid, directory, listen: at }, `controller listens at ${at}`);
+  await notifier.ready(`listens at ${at}`);
   const signal = await Promise.race([told, controller.closed]);
   log.info(`${signal ?? "closed"}: leaving; jobs go on`);
+  await notifier.stopping();
   return 0;
 }
 

@@ -25,6 +25,8 @@ export interface EnterNew {
   readonly shell: string | undefined;
   readonly cwd: string | undefined;
   readonly env: Readonly<Record<string, string>>;
+  readonly configuration: string | undefined;
+  readonly user: string | undefined;
   readonly record: boolean;
 }
 
@@ -198,7 +200,8 @@ async function sayLeft(what: string, { attachment, reference, hostOption }: Plac
 /** Below whatever the session has left on the screen. */
 async function write(text: string): Promise<void> {
   const { stderr } = await import("./render/sink.ts");
-  await stderr.write(`\r\n[outpost: ${text}]\r\n`).catch(() => {});
+  const { printable } = await import("./render/printable.ts");
+  await stderr.write(`\r\n[outpost: ${printable(text)}]\r\n`).catch(() => {});
 }
 
 /** What to do about a session that somebody else controls. */

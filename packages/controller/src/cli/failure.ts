@@ -1,6 +1,8 @@
 /** What went wrong, for people on stderr and for programs in their format, and the exit code for it. */
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import { ExitCode } from "../client/exit-code.ts";
+import { jsonText } from "./render/plain.ts";
+import { printableMessage } from "./render/printable.ts";
 import { isBrokenPipe, say, stderr, stdout } from "./render/sink.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -10,7 +12,7 @@ export async function reportFailure(reason: unknown, args: readonly string[]): P
   await say(`${error.message}${nextStep(error)}`);
   // A fault of ours: whoever reports it needs the place.
   if (error.code === ErrorCode.internal && reason instanceof Error && !(reason instanceof OutpostError)) {
-    await stderr.write(`${reason.stack ?? ""}\n`).catch(() => {});
+    await stderr.write(`${printableMessage(reason.stack ?? "")}\n`).catch(() => {});
   }
   await tellProgram(error, args);
   return exitCodeFor(error);
@@ -33,15 +35,33 @@ function nextStep(error: OutpostError): string {
 function nextStepText({ code, data, message }: OutpostError): string | undefined {
   if (code === ErrorCode.notFound && "directory" in data && message.includes("context")) {
     return (
-      "`outpost controller init` makes one on the controller's machine. From elsewhere, copy it to " +
-      "~/.config/outpost, or say where it is with OUTPOST_CONTEXT_DIR"
+      "`outpost controller init` makes one on the controller's machine. Elsewhere: outpost sign-in, with a bundle that " +
+      "`outpost operator add` makes"
     );
   }
   switch (code) {
+    case ErrorCode.denied:
+      return message.includes("outpost ") ? undefined : deniedStep(data);
     case ErrorCode.controllerUnreachable:
       return "start it with: outpost controller start";
     case ErrorCode.disconnected:
       return "jobs and sessions go on: see outpost job list, outpost session list";
+    default:
+      return undefined;
+  }
+}
+
+/** What to do about a request that a host refused. The controller's refusals say it themselves. */
+function deniedStep({ reason }: Readonly<Record<string, unknown>>): string | undefined {
+  switch (reason) {
+    case "policy":
+      return "its own policy decides that; there: outpost-agent policy check";
+    case "certificate":
+    case "signature":
+      return "does it know our operators? See outpost context show, and there: outpost-agent status";
+    case "clock":
+    case "expired":
+      return "compare the clocks (date -u), here and there";
     default:
       return undefined;
   }
@@ -52,7 +72,7 @@ async function tellProgram({ code, message, data }: OutpostError, args: readonly
   if (format === undefined) return;
   const error = { code, message, ...(Object.keys(data).length === 0 ? {} : { data }) };
   const document = format === "json" ? { error } : { type: "error", ...error };
-  await stdout.write(`${JSON.stringify(document)}\n`).catch((reason: unknown) => {
+  await stdout.write(`${jsonText(document)}\n`).catch((reason: unknown) => {
     if (!isBrokenPipe(reason)) throw reason;
   });
 }

@@ -62,10 +62,16 @@ describe("completion without a controller", () => {
       "controller",
       "token",
       "host",
+      "operator",
+      "context",
+      "policy",
+      "audit",
+      "authority",
       "session",
       "job",
       "invoke",
       "enter",
+      "sign-in",
       "completion",
     ]);
     expect(await words("job", "s")).toEqual(["start", "show", "stop"]);

@@ -3,6 +3,9 @@ import { basename } from "node:path";
 import type { StartOptions } from "../client/index.ts";
 import { choice, flag, type Given, list, type Positional, value } from "./command.ts";
 import { parseDuration } from "./duration.ts";
+import { configurationOptions } from "./configuration-options.ts";
+import { readSecrets, secretOptions } from "./secret-options.ts";
+import { unreadableText } from "./unreadable.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const targetsPositional: Positional = {
@@ -29,6 +32,8 @@ export const jobOptions = {
     argument: "DIR",
     parse: parseRemoteDirectory,
   }),
+  ...secretOptions,
+  ...configurationOptions,
   timeout: value("How long it may run, e.g. 30s, 5m, 2h; default: no limit", {
     argument: "DURATION",
     parse: parseDuration,
@@ -66,24 +71,39 @@ type JobGiven = Given<typeof jobOptions>;
 
 /** @param name of the command, for errors. @throws UsageError; OutpostError `invalid_argument` for an unreadable script */
 export async function startOptions(name: string, given: JobGiven): Promise<StartOptions> {
-  const { env, cwd, timeout, stdin, name: jobName, session, busy } = given.options;
-  if (session !== undefined && (env.length > 0 || cwd !== undefined)) {
-    throw new UsageError(
-      "a session has its own environment and directory: set them there, with export and cd",
-      name,
-    );
-  }
+  const { env, cwd, timeout, stdin, name: jobName, session, busy, configuration, user } = given.options;
+  if (session !== undefined) checkInSession(name, given);
   return {
     targets: given.positionals[0],
     sessions: session,
     busy: session === undefined ? undefined : busy,
     command: await commandOf(name, given),
     env: Object.fromEntries(env),
+    secrets: await readSecrets(name, given.options),
     cwd,
+    configuration,
+    user,
     timeoutMs: timeout,
     name: jobName,
     ...(stdin ? { input: process.stdin as AsyncIterable<Uint8Array> } : {}),
   };
+}
+
+/** What a session has, and what runs in it cannot bring along. @throws UsageError */
+function checkInSession(name: string, { options }: JobGiven): void {
+  const { env, cwd, configuration, user } = options;
+  if (env.length > 0 || cwd !== undefined) {
+    throw new UsageError(
+      "a session has its own environment and directory: set them there, with export and cd",
+      name,
+    );
+  }
+  if (configuration !== undefined || user !== undefined) {
+    throw new UsageError("a session has its own configuration and user: those that it was opened with", name);
+  }
+  if (options["env-secret"].length > 0 || options["secret-file"].length > 0) {
+    throw new UsageError("a session's shell would keep the secrets: run it without --session", name);
+  }
 }
 
 async function commandOf(
@@ -124,20 +144,6 @@ async function readScript(file: string, name: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(`--script: ${file} ${unreadableText(code)}`, name);
-  }
-}
-
-function unreadableText(code: string | undefined): string {
-  switch (code) {
-    case "ENOENT":
-      return "is not there";
-    case "EISDIR":
-      return "is a directory";
-    case "EACCES":
-      return "may not be read by you";
-    default:
-      return `cannot be read (${String(code)})`;
+    throw new UsageError(`--script: ${file} ${unreadableText(error)}`, name);
   }
 }

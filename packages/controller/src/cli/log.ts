@@ -1,5 +1,6 @@
 /** The controller's log: JSON lines on stderr for machines, short plain lines when stderr is a terminal. */
 import { type DestinationStream, destination, type Logger, pino } from "pino";
+import { printable, printableLines } from "./render/printable.ts";
 
 const stderr = 2;
 
@@ -24,15 +25,15 @@ function plainLine(line: string): string {
   try {
     record = JSON.parse(line) as Record<string, unknown>;
   } catch {
-    return line;
+    return printableLines(line);
   }
   const level = pino.levels.labels[Number(record["level"])] ?? "info";
   const time = new Date(Number(record["time"])).toTimeString().slice(0, 8);
   const error = record["err"] as { stack?: string } | undefined;
-  const message = typeof record["msg"] === "string" ? record["msg"] : "";
+  const message = typeof record["msg"] === "string" ? printable(record["msg"]) : "";
   const rest = Object.entries(record)
     .filter(([key]) => !silent.has(key))
-    .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const stack = error?.stack === undefined ? "" : `\n${error.stack}`;
+    .map(([key, value]) => ` ${key}=${printable(typeof value === "string" ? value : JSON.stringify(value))}`);
+  const stack = error?.stack === undefined ? "" : `\n${printableLines(error.stack)}`;
   return `${time} ${level.padEnd(5)} ${message}${rest.join("")}${stack}\n`;
 }

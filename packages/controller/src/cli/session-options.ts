@@ -1,5 +1,6 @@
 /** Options that several of the session commands have. */
 import { flag, list, value } from "./command.ts";
+import { configurationOptions } from "./configuration-options.ts";
 import { parseDuration } from "./duration.ts";
 import { parseRemoteDirectory, parseVariable } from "./job-options.ts";
 
@@ -19,6 +20,7 @@ export const openOptions = {
     argument: "KEY=VALUE",
     parse: parseVariable,
   }),
+  ...configurationOptions,
   record: flag("Keep a recording on the host, for `outpost session replay` and `export`"),
 } as const;
 

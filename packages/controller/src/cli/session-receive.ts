@@ -3,7 +3,7 @@ import { ExitCode, type Session, type SessionReceiveEvent } from "../client/inde
 import type { OutputFormat } from "./command.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { bytesText } from "./render/bytes-text.ts";
-import { bytesAsJson, eventLine, withIsoTimes } from "./render/plain.ts";
+import { bytesAsJson, eventLine, jsonText, withIsoTimes } from "./render/plain.ts";
 import { say, stdout } from "./render/sink.ts";
 
 export interface SessionReceiveCommand {
@@ -75,5 +75,5 @@ function document(
 ): string {
   const output = bytesAsJson(Buffer.concat(pieces));
   const about = withIsoTimes({ session: session.id, host, status }) as object;
-  return `${JSON.stringify({ ...about, output }, undefined, 2)}\n`;
+  return `${jsonText({ ...about, output }, 2)}\n`;
 }

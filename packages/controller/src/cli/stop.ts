@@ -1,5 +1,6 @@
 /** Stops a job on some or all of its hosts. */
 import { ErrorCode, type HostName, OutpostError } from "@outpost/protocol";
+import { ExitCode } from "../client/exit-code.ts";
 import type { Job } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { print } from "./render/records.ts";
@@ -19,7 +20,7 @@ export async function stopJob(job: Job, { host, grace, output }: StopCommandOpti
   });
   const text = async (): Promise<string> => (await import("./render/job-view.ts")).jobsTable(jobs);
   await print(output, { json: { job: job.id, jobs }, records: jobs, text });
-  return 0;
+  return jobs.some(({ refused }) => refused !== undefined) ? ExitCode.denied : ExitCode.succeeded;
 }
 
 function hostOf(job: Job, name: string): HostName {

@@ -210,7 +210,7 @@ describe("what waits is bounded", () => {
     host.takes = true;
     host.cut();
     await more;
-    await expect.poll(() => host.input.length).toBe(1024 * 1024 + 1);
+    await expect.poll(() => host.input.length, { timeout: 10_000 }).toBe(1024 * 1024 + 1);
     host.end();
     await screen.done;
   });

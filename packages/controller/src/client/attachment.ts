@@ -23,6 +23,7 @@ import {
   type ViewerRole,
 } from "@outpost/protocol";
 import { attachOnce } from "./attach-attempt.ts";
+import { signedAttach, signedRole } from "./authorizing.ts";
 import { Backoff } from "./backoff.ts";
 import type { Connection, ControllerPeer } from "./connection.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -265,7 +266,7 @@ export class Attachment implements AsyncDisposable, AsyncIterable<AttachmentEven
     const size = this.#size;
     return attachOnce({
       peer,
-      params: {
+      params: signedAttach(this.#target.connection, {
         host: this.host,
         session: this.session,
         viewer: this.viewer,
@@ -275,7 +276,7 @@ export class Attachment implements AsyncDisposable, AsyncIterable<AttachmentEven
         ...(wanted === undefined ? {} : { from: wanted }),
         repaint: repaint && (position !== undefined || from === undefined),
         ...(maxLag === undefined ? {} : { maxLag }),
-      },
+      }),
       output: this.#output,
       keystrokes: this.#keystrokes,
       signal,
@@ -323,6 +324,9 @@ export class Attachment implements AsyncDisposable, AsyncIterable<AttachmentEven
     const { signal } = this.#stopping;
     if (lost.has(error.code)) {
       this.#hostNotice();
+      await this.#backoff.sleep(this.#clock, signal);
+    } else if (error.code === ErrorCode.denied && error.data["reason"] === "replay") {
+      // The controller has passed it on twice, for the host was cut before it could answer. Signed anew it is another one.
       await this.#backoff.sleep(this.#clock, signal);
     } else if (error.code === ErrorCode.notFound && this.#opening !== undefined) {
       // It overtook the request that opens the session.
@@ -393,7 +397,10 @@ export class Attachment implements AsyncDisposable, AsyncIterable<AttachmentEven
     if (peer?.isOpen === true) {
       const { host, session, viewer } = this;
       try {
-        await peer.request("session.role", { host, session, viewer, role });
+        await peer.request(
+          "session.role",
+          signedRole(this.#target.connection, { host, session, viewer, role }),
+        );
         this.#role = role;
         return;
       } catch (error) {

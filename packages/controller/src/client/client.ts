@@ -1,7 +1,8 @@
-/** The client: hosts, tokens, jobs and sessions of one controller, as one operator. What only sessions need is loaded with the
+/** The client: hosts, jobs and sessions of one controller, as one operator. What only sessions need is loaded with the
  * first of them: a program that runs one command waits for every module. */
 import {
   type Command,
+  ConfigurationName,
   ErrorCode,
   type FanOutInfo,
   type FanOutListParams,
@@ -14,30 +15,20 @@ import {
   type OutputMode,
   type SessionInfo,
   type SessionState,
-  type TokenCreateParams,
-  type TokenCreateResult,
+  UserName,
 } from "@outpost/protocol";
-import { dialWebSocket } from "@outpost/protocol/websocket";
+import { Administration } from "./administration.ts";
 import type { Attachment } from "./attachment.ts";
-import { Connection } from "./connection.ts";
-import { type Context, defaultContextDirectory, readContext } from "./context.ts";
+import { signedStart } from "./authorizing.ts";
+import type { Connection } from "./connection.ts";
+import type { Context } from "./context.ts";
 import type { EnterOptions } from "./enter.ts";
 import { InputSender, type InputSource, openInput } from "./input.ts";
 import { Job } from "./job.ts";
+import { named } from "./named.ts";
+import { type SecretOptions, secretsOf } from "./secrets.ts";
 import type { Session } from "./session.ts";
 import type { OpenedSession, OpenSessionOptions } from "./sessions.ts";
-
-export interface ConnectOptions {
-  /** Where the operator's context is. Default `$OUTPOST_CONTEXT_DIR`, else `~/.config/outpost`. */
-  readonly contextDirectory?: string | undefined;
-  /** The context itself, instead of a directory. */
-  readonly context?: Context | undefined;
-  /** Gives up connecting for the first time. */
-  readonly signal?: AbortSignal | undefined;
-  /** How long to go on trying after the connection was cut, in milliseconds. Default no limit: jobs wait, and so does
-   * their output. The first connection is tried once. */
-  readonly reconnectForMs?: number | undefined;
-}
 
 export interface StartOptions {
   /** A target expression, e.g. `web1,web2` or `role=web`. May be left out with `sessions`. */
@@ -48,10 +39,17 @@ export interface StartOptions {
   /** What to do where a session runs something else: `wait` (default) for its end, or `fail` with `busy`. */
   readonly busy?: "wait" | "fail" | undefined;
   readonly command: Command;
-  /** Added to the job's environment. Not with `sessions`, which have their own; nor `cwd`. */
+  /** Added to the job's environment. Not with `sessions`, which have their own; nor `cwd`, `configuration`, `user` and
+   * `secrets`. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Working directory on the hosts, absolute. Default: home of the user that the job runs as. */
   readonly cwd?: string | undefined;
+  /** The configuration of the hosts that it runs under. Default `default`. */
+  readonly configuration?: string | undefined;
+  /** The user of the hosts that it runs as. Default: the configuration's. */
+  readonly user?: string | undefined;
+  /** What reaches the job and is written down nowhere. */
+  readonly secrets?: SecretOptions | undefined;
   /** How long the job may run, in milliseconds; enforced on the host. Default no limit. */
   readonly timeoutMs?: number | undefined;
   /** Between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
@@ -68,50 +66,21 @@ export interface StartOptions {
   readonly job?: JobId | undefined;
 }
 
-/**
- * Connects to a controller as the operator of a context.
- *
- * @example
- * await using client = await connect();
- * const job = await client.start({ targets: "web1", command: { kind: "exec", argv: ["uname", "-a"] } });
- * @throws OutpostError `not_found` when there is no context; `controller_unreachable`; `denied`; `version_mismatch`
- */
-export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  const { signal, reconnectForMs = Number.POSITIVE_INFINITY } = options;
-  const context =
-    options.context ?? (await readContext(options.contextDirectory ?? defaultContextDirectory()));
-  const { controller, certificate, key, authority } = context;
-  const tls = { cert: certificate, key, ca: authority };
-  const connection = new Connection({
-    dial: (closing) => {
-      const signals = [closing, signal].filter((each) => each !== undefined);
-      return dialWebSocket({ url: `${controller}/operator`, tls, signal: AbortSignal.any(signals) });
-    },
-    reconnectForMs,
-  });
-  await connection.peer();
-  return new Client(connection);
-}
-
 export class Client implements AsyncDisposable {
+  /** Tokens, operators, policy, audit, authorities. */
+  readonly administration: Administration;
   readonly #connection: Connection;
 
   /** @see connect */
-  constructor(connection: Connection) {
+  constructor(connection: Connection, context: Context) {
     this.#connection = connection;
+    this.administration = new Administration(connection, context);
   }
 
   /** @param targets a target expression; default all hosts. @throws OutpostError `not_found`, `invalid_argument` */
   async hosts(targets?: string): Promise<readonly HostInfo[]> {
     const { hosts } = await this.#connection.request("host.list", targets === undefined ? {} : { targets });
     return hosts;
-  }
-
-  /** Makes an enrolment token. It is shown once. */
-  async createToken(params: TokenCreateParams): Promise<TokenCreateResult> {
-    // Not asked again after a cut: that would make a second token, which nobody knows.
-    const peer = await this.#connection.peer();
-    return peer.request("token.create", params);
   }
 
   /**
@@ -122,17 +91,21 @@ export class Client implements AsyncDisposable {
   async start(options: StartOptions): Promise<Job> {
     const { targets, name, mode = "keep", receiving = false, job = newJobId() } = options;
     checkPlace(options);
+    const secrets = secretsOf(options.secrets ?? {});
     const session = await this.#sessionOf(options);
     const opened = await openInput(options.input);
     const input: JobSpec["input"] = opened.kind === "stream" ? { kind: "stream" } : opened;
-    const { fanout, hosts } = await this.#connection.request("fanout.start", {
+    // Signed once: sent again, it is the same start.
+    const params = signedStart(this.#connection, {
       job,
       ...(targets === undefined ? {} : { targets }),
       spec: { ...specOf(options, input), ...session },
       ...(name === undefined ? {} : { name }),
       mode,
       receiving,
+      ...(secrets === undefined ? {} : { secrets }),
     });
+    const { fanout, hosts } = await this.#connection.request("fanout.start", params);
     const sending = opened.kind === "stream" ? this.#send(job, opened.source) : {};
     return new Job({ connection: this.#connection, fanout, hosts, ...sending });
   }
@@ -215,20 +188,28 @@ export class Client implements AsyncDisposable {
 }
 
 /** @throws OutpostError `invalid_argument` */
-function checkPlace({ targets, sessions = [], env = {}, cwd }: StartOptions): void {
+function checkPlace(options: StartOptions): void {
+  const { targets, sessions = [], env = {}, cwd, configuration, user, secrets = {} } = options;
+  const refuse = (message: string): OutpostError => new OutpostError(ErrorCode.invalidArgument, message);
   if (sessions.length === 0) {
     if (targets !== undefined) return;
-    throw new OutpostError(ErrorCode.invalidArgument, "there are neither targets nor sessions");
+    throw refuse("there are neither targets nor sessions");
   }
-  if (Object.keys(env).length === 0 && cwd === undefined) return;
-  throw new OutpostError(
-    ErrorCode.invalidArgument,
-    "a session has its own environment and working directory; set them there",
-  );
+  if (Object.keys(env).length > 0 || cwd !== undefined) {
+    throw refuse("a session has its own environment and working directory; set them there");
+  }
+  if (configuration !== undefined || user !== undefined) {
+    throw refuse("a session has its own configuration and user; it was opened with them");
+  }
+  if (Object.keys(secrets.env ?? {}).length + Object.keys(secrets.files ?? {}).length > 0) {
+    throw refuse(
+      "what runs in a session cannot be given secrets: its shell would keep them; run it in a process of its own",
+    );
+  }
 }
 
 function specOf(options: StartOptions, input: JobSpec["input"]): JobSpec {
-  const { command, env = {}, cwd, timeoutMs, graceMs } = options;
+  const { command, env = {}, cwd, timeoutMs, graceMs, configuration, user } = options;
   if (command.kind === "exec" && command.argv.length === 0) {
     throw new OutpostError(ErrorCode.invalidArgument, "there is no command");
   }
@@ -239,6 +220,8 @@ function specOf(options: StartOptions, input: JobSpec["input"]): JobSpec {
     ...(cwd === undefined ? {} : { cwd }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(graceMs === undefined ? {} : { graceMs }),
+    ...(configuration === undefined ? {} : { configuration: named(ConfigurationName, configuration) }),
+    ...(user === undefined ? {} : { user: named(UserName, user) }),
   };
 }
 

@@ -5,7 +5,9 @@
  *     idle ──▶ dialing ──▶ open ──cut──▶ idle        dispose ──▶ closed
  *                 └─fails─▶ waiting ─▶ dialing       until `reconnectForMs` has passed
  */
+import { type Signer, signRequest, type SignOptions } from "@outpost/access/signing";
 import {
+  type Authorization,
   type Clock,
   controllerOperatorMethods,
   ErrorCode,
@@ -31,6 +33,8 @@ export type ControllerPeer = Peer<typeof operatorMethods, Methods>;
 export interface ConnectionOptions {
   /** Makes a socket. @throws OutpostError */
   readonly dial: (signal?: AbortSignal) => Promise<MessageSocket>;
+  /** With whose key requests to hosts are signed. */
+  readonly signer: Signer;
   /** How long to go on trying after a cut, in milliseconds. */
   readonly reconnectForMs: number;
   /** Default `systemClock`. */
@@ -75,6 +79,11 @@ export class Connection implements AsyncDisposable {
   onState(listener: (state: "reconnecting" | "reconnected") => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Signs a request for its hosts. What is sent again is signed again: a host takes each signature once. */
+  authorize(options: SignOptions): Authorization {
+    return signRequest(this.#options.signer, options, this.#clock);
   }
 
   /**

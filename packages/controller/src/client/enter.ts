@@ -2,6 +2,7 @@
 import { ErrorCode, HostName, newSessionId, OutpostError } from "@outpost/protocol";
 import * as v from "valibot";
 import { Attachment, type AttachOptions } from "./attachment.ts";
+import { signedRemoval } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
 import { openSession, type SessionSettings } from "./sessions.ts";
 
@@ -26,7 +27,11 @@ export async function enter(connection: Connection, options: EnterOptions): Prom
   const takeBack = async (): Promise<void> => {
     const limit = AbortSignal.timeout(takeBackMs);
     const remove = () =>
-      connection.request("session.remove", { session, hosts: [host] }, { signal: limit }).catch(() => {});
+      connection
+        .request("session.remove", () => signedRemoval(connection, { session, hosts: [host] }), {
+          signal: limit,
+        })
+        .catch(() => {});
     await remove();
     // It may have been overtaken.
     const late = Promise.withResolvers<void>();

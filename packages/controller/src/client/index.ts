@@ -9,8 +9,17 @@
  */
 export { type AsciicastEvent, type AsciicastHeader, readAsciicast } from "./asciicast.ts";
 export type { Attachment, AttachOptions } from "./attachment.ts";
-export { Client, connect, type ConnectOptions, type StartOptions } from "./client.ts";
-export { type Context, defaultContextDirectory, readContext, writeContext } from "./context.ts";
+export {
+  type AddedOperator,
+  type AddOperatorOptions,
+  Administration,
+  type CreateTokenOptions,
+  type ExplainPolicyOptions,
+} from "./administration.ts";
+export { Client, type StartOptions } from "./client.ts";
+export { connect, type ConnectOptions } from "./connect.ts";
+export { type Context, readContext, writeContext } from "./context.ts";
+export { type ContextEntry, type ContextInUse, Contexts } from "./contexts.ts";
 export type { EnterOptions } from "./enter.ts";
 export type {
   ExitEvent,
@@ -27,6 +36,7 @@ export { ExitCode, exitCodeOf, exitCodeOfShell } from "./exit-code.ts";
 export type { InputSource } from "./input.ts";
 export { Job, type JobView } from "./job.ts";
 export type { ReceiveOptions } from "./receive.ts";
+export type { SecretOptions } from "./secrets.ts";
 export type { Session, SessionReceiveOptions } from "./session.ts";
 export type {
   AttachmentEvent,
@@ -40,5 +50,7 @@ export type {
   SessionReceiveEvent,
   SessionRepaintEvent,
 } from "./session-events.ts";
+export { signIn, type SignInOptions } from "./sign-in.ts";
+export { decodeBundle, isBundle } from "./sign-in-bundle.ts";
 export type { OpenedSession, OpenSessionOptions, SessionSettings } from "./sessions.ts";
 export { version } from "./version.ts";

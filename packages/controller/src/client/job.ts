@@ -1,5 +1,6 @@
 /** A fan-out job, as whoever started or found it holds it. The handle may go; the job stays. */
 import type { FanOutInfo, HostName, HostState, JobId, JobInfo } from "@outpost/protocol";
+import { signedRemove, signedStop } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
 import type { JobEvent } from "./events.ts";
 import { receive, type ReceiveOptions } from "./receive.ts";
@@ -91,7 +92,9 @@ export class Job {
     const { hosts, graceMs } = options;
     const some = hosts === undefined ? {} : { hosts: [...hosts] };
     const grace = graceMs === undefined ? {} : { graceMs };
-    const { jobs } = await this.#connection.request("fanout.stop", { job: this.id, ...some, ...grace });
+    const connection = this.#connection;
+    const params = { job: this.id, ...some, ...grace };
+    const { jobs } = await connection.request("fanout.stop", () => signedStop(connection, params));
     return jobs;
   }
 
@@ -100,7 +103,9 @@ export class Job {
    */
   async remove(options: { readonly force?: boolean } = {}): Promise<readonly JobInfo[]> {
     const { force = false } = options;
-    const { jobs } = await this.#connection.request("fanout.remove", { job: this.id, force });
+    const connection = this.#connection;
+    const params = { job: this.id, force };
+    const { jobs } = await connection.request("fanout.remove", () => signedRemove(connection, params));
     return jobs;
   }
 }

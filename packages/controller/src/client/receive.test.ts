@@ -20,8 +20,10 @@ import { describe, expect, test } from "vitest";
 import { Client, type StartOptions } from "./client.ts";
 import { Connection } from "./connection.ts";
 import type { JobEvent } from "./events.ts";
+import { testOperator } from "./testing/operator.ts";
 
 type Methods = typeof controllerOperatorMethods;
+const { context, signer } = await testOperator();
 const job = newJobId();
 const web1 = v.parse(HostNameSchema, "web1");
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7) % 251));
@@ -67,10 +69,11 @@ class ScriptedController {
         });
         return Promise.resolve(link.sockets[1]);
       },
+      signer,
       reconnectForMs: 10_000,
       random: () => 0,
     });
-    return new Client(connection);
+    return new Client(connection, context);
   }
 
   #handlers(peer: () => Peer<Methods, typeof operatorMethods>): Handlers<Methods> {

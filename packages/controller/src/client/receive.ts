@@ -20,6 +20,7 @@ import {
   unpack,
 } from "@outpost/protocol";
 import { Acknowledger } from "./acknowledger.ts";
+import { signedReceive } from "./authorizing.ts";
 import type { Connection, ControllerPeer } from "./connection.ts";
 import type { JobEvent, PlanEvent } from "./events.ts";
 import { HostReceive } from "./host-receive.ts";
@@ -59,6 +60,9 @@ type Event = EventOf<typeof controllerOperatorMethods, "fanout.receive">;
 const budgetBytes = 32 * 1024 * 1024;
 /** The largest window of one stream, in bytes; more makes no link faster. */
 const maxStreamWindowBytes = 8 * 1024 * 1024;
+
+/** After so long, in milliseconds, that a signature has expired is no surprise: the receive goes on with a new one. */
+const signatureAgesMs = 60 * 60 * 1000;
 
 /** How long the last acknowledgement of a receive that was left early may take, in milliseconds. Without it, some of
  * what was handled comes again. */
@@ -208,6 +212,8 @@ class Receiving {
     const peer = await this.#target.connection.peer(signal);
     signal.throwIfAborted();
     const params = this.#params();
+    const { clock = systemClock } = this.#target;
+    const signedMs = clock.monotonicMs();
     try {
       await peer.request("fanout.receive", params, {
         signal,
@@ -216,13 +222,15 @@ class Receiving {
       return true;
     } catch (reason) {
       const error = OutpostError.from(reason);
-      if (error.code === ErrorCode.disconnected && !signal.aborted) return false;
+      const isOutdated =
+        error.data["reason"] === "expired" && clock.monotonicMs() - signedMs > signatureAgesMs;
+      if ((error.code === ErrorCode.disconnected || isOutdated) && !signal.aborted) return false;
       throw error;
     }
   }
 
   #params(): FanOutReceiveParams {
-    const { follow = false, fromStart } = this.#options;
+    const { follow = false, fromStart, hosts: named } = this.#options;
     const open = [...this.#hosts.values()].filter(({ exit }) => exit === undefined);
     const from: Record<HostName, HostReceive["positions"]> = {};
     for (const host of open) {
@@ -234,7 +242,7 @@ class Receiving {
     const isFirst = [...this.#hosts.values()].every(
       (host) => host.handled.stdout === undefined && host.handled.stderr === undefined,
     );
-    return {
+    const params = {
       job: this.#target.job,
       hosts: open.map(({ host }) => host),
       streams: this.#streams,
@@ -244,6 +252,7 @@ class Receiving {
       packed: true,
       window: isFirst ? this.#windowBytes : limits.minWindowBytes,
     };
+    return signedReceive(this.#target.connection, params, named);
   }
 
   #onEvent(peer: ControllerPeer, window: number, event: Event): void {

@@ -19,10 +19,12 @@ import * as v from "valibot";
 import { expect, test } from "vitest";
 import { Client } from "./client.ts";
 import { Connection } from "./connection.ts";
+import { testOperator } from "./testing/operator.ts";
 
 type Methods = typeof controllerOperatorMethods;
 type ControllerSide = Peer<Methods, typeof operatorMethods>;
 
+const { context, signer } = await testOperator();
 const job = newJobId();
 const web1 = v.parse(HostName, "web1");
 const fanout: FanOutInfo = {
@@ -77,7 +79,8 @@ class AbsentController {
       });
       return Promise.resolve(link.sockets[1]);
     };
-    return new Client(new Connection({ dial, reconnectForMs: Number.POSITIVE_INFINITY, random: () => 0.1 }));
+    const reconnectForMs = Number.POSITIVE_INFINITY;
+    return new Client(new Connection({ dial, signer, reconnectForMs, random: () => 0.1 }), context);
   }
 }
 

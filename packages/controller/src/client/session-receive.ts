@@ -14,6 +14,7 @@ import {
   type SessionsReadParams,
   systemClock,
 } from "@outpost/protocol";
+import { signedRead } from "./authorizing.ts";
 import { Backoff } from "./backoff.ts";
 import type { Connection, ControllerPeer } from "./connection.ts";
 import { Cursor } from "./cursor.ts";
@@ -157,10 +158,10 @@ class SessionReading {
   }
 
   #params(): SessionsReadParams {
-    const { session, host } = this.#target;
+    const { session, host, connection } = this.#target;
     const { what, follow, fromStart } = this.#options;
     const from = this.#cursor?.arrived ?? (fromStart ? 0 : undefined);
-    return {
+    return signedRead(connection, {
       session,
       host,
       what,
@@ -169,7 +170,7 @@ class SessionReading {
       follow,
       // Again, the least: what came before may still wait for the consumer, and the cursor grants what is free.
       window: this.#cursor === undefined ? windowBytes : limits.minWindowBytes,
-    };
+    });
   }
 
   #onEvent(peer: ControllerPeer, window: number, event: Event): void {

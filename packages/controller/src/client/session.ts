@@ -11,6 +11,7 @@ import {
 } from "@outpost/protocol";
 import * as v from "valibot";
 import { Attachment, type AttachOptions } from "./attachment.ts";
+import { signedDisconnect, signedRemoval } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
 import type { SessionReceiveEvent } from "./session-events.ts";
 import { readSession } from "./session-receive.ts";
@@ -119,21 +120,24 @@ export class Session {
     } = {},
   ): Promise<readonly SessionOutcome[]> {
     const { idleTimeoutMs, buffering } = options;
-    const { hosts } = await this.#connection.request("session.disconnect", {
+    const connection = this.#connection;
+    const params = {
       session: this.id,
       ...this.#some(options),
       ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
       ...(buffering === undefined ? {} : { buffering }),
-    });
+    };
+    const { hosts } = await connection.request("session.disconnect", () =>
+      signedDisconnect(connection, params),
+    );
     return hosts;
   }
 
   /** Ends its shell and what runs in it, and forgets output and recording. */
   async remove(options: OfHosts = {}): Promise<readonly SessionOutcome[]> {
-    const { hosts } = await this.#connection.request("session.remove", {
-      session: this.id,
-      ...this.#some(options),
-    });
+    const connection = this.#connection;
+    const params = { session: this.id, ...this.#some(options) };
+    const { hosts } = await connection.request("session.remove", () => signedRemoval(connection, params));
     return hosts;
   }
 

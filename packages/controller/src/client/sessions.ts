@@ -1,6 +1,7 @@
 /** Opening sessions and finding them, for `Client`. */
 import {
   type Buffering,
+  ConfigurationName,
   ErrorCode,
   type HostName,
   newSessionId,
@@ -10,9 +11,11 @@ import {
   SessionName,
   type SessionOutcome,
   type SessionSpec,
+  UserName,
 } from "@outpost/protocol";
-import * as v from "valibot";
+import { signedOpen } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
+import { named } from "./named.ts";
 import { Session } from "./session.ts";
 
 /** What is wanted of a session. */
@@ -36,6 +39,10 @@ export interface SessionSettings {
   readonly buffering?: Buffering | undefined;
   /** True: the host keeps a recording. Default false. */
   readonly record?: boolean | undefined;
+  /** The configuration of the hosts that it is opened under. Default `default`. */
+  readonly configuration?: string | undefined;
+  /** The user of the hosts that its shell runs as. Default: the configuration's. */
+  readonly user?: string | undefined;
   /** What `exit` does: `end` (default) the session, or `leave` it as it is. */
   readonly onExit?: "end" | "leave" | undefined;
 }
@@ -66,7 +73,7 @@ export async function openSession(
   const spec = specOf(options);
   const { hosts } = await connection.request(
     "session.open",
-    { session: id, targets, spec },
+    signedOpen(connection, { session: id, targets, spec }),
     signal === undefined ? {} : { signal },
   );
   const opened = hosts.filter(({ error }) => error === undefined).map(({ host }) => host);
@@ -76,9 +83,9 @@ export async function openSession(
 
 function specOf(options: SessionSettings & { readonly temporary?: boolean | undefined }): SessionSpec {
   const { name, shell, env = {}, cwd, columns = 80, rows = 24, term, idleTimeoutMs, buffering } = options;
-  const { record = false, temporary = false, onExit = "end" } = options;
+  const { record = false, temporary = false, onExit = "end", configuration, user } = options;
   return {
-    ...(name === undefined ? {} : { name: nameOf(name) }),
+    ...(name === undefined ? {} : { name: named(SessionName, name) }),
     ...(shell === undefined ? {} : { shell }),
     env: { ...env },
     ...(cwd === undefined ? {} : { cwd }),
@@ -89,14 +96,10 @@ function specOf(options: SessionSettings & { readonly temporary?: boolean | unde
     ...(buffering === undefined ? {} : { buffering }),
     record,
     temporary,
+    ...(configuration === undefined ? {} : { configuration: named(ConfigurationName, configuration) }),
+    ...(user === undefined ? {} : { user: named(UserName, user) }),
     onExit,
   };
-}
-
-function nameOf(text: string): SessionName {
-  const parsed = v.safeParse(SessionName, text);
-  if (parsed.success) return parsed.output;
-  throw new OutpostError(ErrorCode.invalidArgument, `"${text}" ${parsed.issues[0].message}`);
 }
 
 /** One reason for one host; several are named. */

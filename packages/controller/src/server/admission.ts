@@ -1,29 +1,28 @@
 /**
  * How many newcomers may be busy with arriving. After a restart ten thousand agents dial at once; each costs a TLS
  * handshake, a hello and an inventory. Those beyond the limit are told when to come back.
+ *
+ * Who has not shown a certificate yet is counted by network as well, so that one machine cannot take all places.
  */
+import { isIPv6 } from "node:net";
 import type { ControllerSettings } from "./settings.ts";
 
 export class Admission {
   readonly #settings: ControllerSettings;
-  #handshakes = 0;
+  readonly #handshakes: Places;
+  readonly #newcomers: Places;
   #greetings = 0;
-  #newcomers = 0;
 
   constructor(settings: ControllerSettings) {
     this.#settings = settings;
+    this.#handshakes = new Places(settings.maxHandshakes, settings.maxHandshakesPerNetwork);
+    this.#newcomers = new Places(settings.maxEnrolments, settings.maxEnrolmentsPerNetwork);
   }
 
-  /** A TCP connection has come. False: close it, before the handshake costs anything. */
-  handshakeBegun(): boolean {
-    if (this.#handshakes >= this.#settings.maxHandshakes) return false;
-    this.#handshakes++;
-    return true;
-  }
-
-  /** Its TLS handshake has ended, either way. */
-  handshakeEnded(): void {
-    this.#handshakes = Math.max(0, this.#handshakes - 1);
+  /** A TCP connection has come. The returned function says (once) that it has asked for its upgrade, or is gone.
+   * `undefined`: close it, before the handshake costs anything. */
+  handshake(address: string | undefined): (() => void) | undefined {
+    return this.#handshakes.take(address);
   }
 
   /** A place among those who are being greeted; the returned function gives it back (once). `undefined`: none is free. */
@@ -35,16 +34,56 @@ export class Admission {
 
   /** The same among those who enrol. Their places are their own: they have shown no certificate yet, and MUST NOT be
    * able to keep out those who have. */
-  enrol(): (() => void) | undefined {
-    if (this.#newcomers >= this.#settings.maxEnrolments) return undefined;
-    this.#newcomers++;
-    return once(() => this.#newcomers--);
+  enrol(address: string | undefined): (() => void) | undefined {
+    return this.#newcomers.take(address);
   }
 
   /** When to come back, in milliseconds; spread, so that the refused do not come back together. */
   retryAfterMs(): number {
     return Math.round(this.#settings.retryAfterMs * (0.5 + Math.random()));
   }
+}
+
+/** Places, of which each network may take some. */
+class Places {
+  readonly #most: number;
+  readonly #mostOfNetwork: number;
+  readonly #networks = new Map<string, number>();
+  #taken = 0;
+
+  constructor(most: number, mostOfNetwork: number) {
+    this.#most = most;
+    this.#mostOfNetwork = mostOfNetwork;
+  }
+
+  take(address: string | undefined): (() => void) | undefined {
+    const network = networkOf(address ?? "");
+    const taken = this.#networks.get(network) ?? 0;
+    if (this.#taken >= this.#most || taken >= this.#mostOfNetwork) return undefined;
+    this.#taken++;
+    this.#networks.set(network, taken + 1);
+    return once(() => {
+      this.#taken--;
+      const left = this.#networks.get(network)! - 1;
+      if (left === 0) this.#networks.delete(network);
+      else this.#networks.set(network, left);
+    });
+  }
+}
+
+/** Whom an address belongs to, as far as can be told: itself, or for IPv6 its /64, of which one machine has all. */
+export function networkOf(address: string): string {
+  // As sockets that listen for both show IPv4.
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
+  const [head = "", tail] = address.split("%", 1)[0]!.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const end = tail === "" ? [] : tail.split(":");
+    while (groups.length + end.length < 8) groups.push("0");
+    groups.push(...end);
+  }
+  return groups.slice(0, 4).join(":");
 }
 
 function once(action: () => void): () => void {

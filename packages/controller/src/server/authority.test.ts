@@ -2,12 +2,12 @@ import { X509Certificate, createPrivateKey, generateKeyPairSync, sign, webcrypto
 import { once } from "node:events";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import type { AddressInfo } from "node:net";
-import { newHostId, newOperatorId } from "@outpost/protocol";
+import { type Credentials, identityOf } from "@outpost/access";
+import { newHostId } from "@outpost/protocol";
 import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { describe, expect, test } from "vitest";
-import { Authority, type Credentials } from "./authority.ts";
-import { identityOf } from "./identity.ts";
+import { Authority } from "./authority.ts";
 
 async function requestFor(namedCurve = "P-256"): Promise<{ request: string; key: string }> {
   const keys = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve }, true, ["sign", "verify"]);
@@ -22,6 +22,11 @@ async function requestFor(namedCurve = "P-256"): Promise<{ request: string; key:
     type: "pkcs8",
   });
   return { request: request.toString("pem"), key: key.toString() };
+}
+
+async function hostOf(authority: Authority, id: ReturnType<typeof newHostId>): Promise<Credentials> {
+  const { request, key } = await requestFor();
+  return { certificate: await authority.issueHost({ kind: "host", id }, "web1", request, 30), key };
 }
 
 /** A TLS 1.3 handshake both ways; what the server thinks of the client, or the error. */
@@ -88,7 +93,9 @@ describe("the CA", () => {
     const { authority } = await Authority.create();
     const { request, key } = await requestFor();
     const id = newHostId();
-    const certificate = new X509Certificate(await authority.issueHost({ kind: "host", id }, "web1", request));
+    const certificate = new X509Certificate(
+      await authority.issueHost({ kind: "host", id }, "web1", request, 30),
+    );
     expect(certificate.subject).toBe("CN=web1");
     expect(certificate.ca).toBe(false);
     expect(certificate.checkPrivateKey(createPrivateKey(key))).toBe(true);
@@ -96,12 +103,15 @@ describe("the CA", () => {
     expect(certificate.verify(new X509Certificate(authority.certificate).publicKey)).toBe(true);
     expect(certificate.keyUsage).toEqual(["1.3.6.1.5.5.7.3.2"]);
     expect(identityOf(certificate)).toEqual({ kind: "host", id });
+    expect(authority.hasSigned(certificate)).toBe(true);
+    expect((await Authority.create()).authority.hasSigned(certificate)).toBe(false);
+    expect(Date.parse(certificate.validTo) - Date.now()).toBeLessThanOrEqual(30 * 24 * 60 * 60 * 1000);
   });
 
   test("refuses requests that are damaged, signed by another key, or for another kind of key", async () => {
     const { authority } = await Authority.create();
     const identity = { kind: "host", id: newHostId() } as const;
-    await expect(authority.issueHost(identity, "web1", "nonsense")).rejects.toMatchObject({
+    await expect(authority.issueHost(identity, "web1", "nonsense", 30)).rejects.toMatchObject({
       code: "invalid_argument",
     });
 
@@ -114,12 +124,12 @@ describe("the CA", () => {
     );
     const damaged = Buffer.concat([der.subarray(0, der.length - 8), forged.subarray(0, 8)]);
     const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${damaged.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
-    await expect(authority.issueHost(identity, "web1", pem)).rejects.toMatchObject({
+    await expect(authority.issueHost(identity, "web1", pem, 30)).rejects.toMatchObject({
       code: "invalid_argument",
     });
 
     const other = await requestFor("P-384");
-    await expect(authority.issueHost(identity, "web1", other.request)).rejects.toThrow(
+    await expect(authority.issueHost(identity, "web1", other.request, 30)).rejects.toThrow(
       "is not for a P-256 key",
     );
   });
@@ -141,12 +151,12 @@ describe("a TLS 1.3 handshake", () => {
   test("both sides accept each other, under every name of the server", async () => {
     const { authority } = await Authority.create();
     const server = await authority.issueServer(["localhost", "127.0.0.1", "controller.example"]);
-    const id = newOperatorId();
-    const operator = await authority.issueOperator({ kind: "operator", id }, "alice");
+    const id = newHostId();
+    const host = await hostOf(authority, id);
     for (const servername of ["localhost", "controller.example"]) {
-      const seen = await handshake(server, operator, authority.certificate, servername);
+      const seen = await handshake(server, host, authority.certificate, servername);
       expect(seen).toMatchObject({ authorized: true });
-      expect(identityOf(seen.peer!)).toEqual({ kind: "operator", id });
+      expect(identityOf(seen.peer!)).toEqual({ kind: "host", id });
     }
   });
 
@@ -154,7 +164,7 @@ describe("a TLS 1.3 handshake", () => {
     const { authority } = await Authority.create();
     const { authority: other } = await Authority.create();
     const server = await authority.issueServer(["localhost", "127.0.0.1"]);
-    const stranger = await other.issueOperator({ kind: "operator", id: newOperatorId() }, "mallory");
+    const stranger = await hostOf(other, newHostId());
     const seen = await handshake(server, stranger, authority.certificate);
     expect(seen.authorized).toBe(false);
     expect((await handshake(server, server, authority.certificate)).error).toMatch(/purpose/i);

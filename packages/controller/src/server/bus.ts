@@ -11,8 +11,12 @@ export type HostLink = Pick<
 >;
 
 export interface Bus {
+  /** Whether there is such a host: it may have been removed. */
+  has(host: HostId): boolean;
   /** The host's live connection, if it has one. */
   link(host: HostId): HostLink | undefined;
+  /** The protocol version that the host's agent speaks; `undefined` when the host has no connection. */
+  version(host: HostId): number | undefined;
   /** When the host was last connected; `undefined` when never. */
   lastSeen(host: HostId): number | undefined;
   /** Calls back when the host's connection comes or goes. Returns what takes the listener away. */

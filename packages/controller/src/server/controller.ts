@@ -14,29 +14,38 @@ import {
 } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { Admission } from "./admission.ts";
-import { Authorisation } from "./authorisation.ts";
-import type { Authority, Credentials } from "./authority.ts";
+import { Audit } from "./audit.ts";
+import type { Authorities } from "./authorities.ts";
 import { Catalogue } from "./catalogue/catalogue.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
 import { CollectedStore } from "./collected-store.ts";
 import type { Collector } from "./collector.ts";
-import { Connections } from "./connections.ts";
 import type { ControllerPaths } from "./directory.ts";
+import { Doors, type Visitor } from "./doors.ts";
 import { AgentHandlers } from "./handlers/agent.ts";
 import { enrolmentHandlers } from "./handlers/enrolment.ts";
 import type { OperatorPeer } from "./handlers/guard.ts";
 import { operatorHandlers } from "./handlers/operator.ts";
-import type { Identity } from "./identity.ts";
-import type { Host } from "./presence.ts";
-import { ControllerServer, type Visitor } from "./server.ts";
+import { PolicyFile } from "./policy-file.ts";
+import { Refusals } from "./refusals.ts";
+import type { ServerCertificate } from "./server-certificate.ts";
+import { ControllerServer, type ServerTrust } from "./server.ts";
 import { composeServices, type Services } from "./services.ts";
 import type { ControllerSettings } from "./settings.ts";
 
 export interface ControllerOptions {
   readonly paths: ControllerPaths;
-  readonly authority: Authority;
-  readonly credentials: Credentials;
+  readonly authorities: Authorities;
+  readonly certificate: ServerCertificate;
   readonly settings: ControllerSettings;
   readonly log: Logger;
+}
+
+/** What has to be opened before anything can be composed. */
+interface Opened {
+  readonly store: CollectedStore;
+  readonly audit: Audit;
+  readonly policy: PolicyFile;
 }
 
 const purgeEveryMs = 60 * 60 * 1000;
@@ -45,39 +54,70 @@ export class Controller implements AsyncDisposable {
   readonly #services: Services;
   readonly #server: ControllerServer;
   readonly #collector: Collector;
-  readonly #connections = new Connections();
+  readonly #certificate: ServerCertificate;
+  readonly #certificateWatch: CertificateWatch;
   readonly #closed = Promise.withResolvers<void>();
   #port = 0;
   #closing: Promise<void> | undefined;
   #cancelPurge = (): void => {};
 
-  private constructor(options: ControllerOptions, store: CollectedStore) {
-    const { paths, authority, credentials, settings, log } = options;
+  private constructor(options: ControllerOptions, { store, audit, policy }: Opened) {
+    const { paths, authorities, certificate, settings, log } = options;
+    const catalogue = new Catalogue(paths.catalogue);
+    const clock = systemClock;
+    const changed = (): void => this.#server.renew(this.#trust);
     const { services, collector } = composeServices({
-      catalogue: new Catalogue(paths.catalogue),
-      authority,
-      authorisation: new Authorisation(),
+      catalogue,
+      authorities,
+      certificate,
+      trustChanged: changed,
+      audit,
+      policy,
       store,
       inputsDirectory: paths.inputs,
-      clock: systemClock,
+      clock,
       settings,
       log,
     });
     this.#services = services;
     this.#collector = collector;
+    this.#certificate = certificate;
+    const { operators, presence, connections, rotation } = services;
+    const refusals = new Refusals({ catalogue, presence, audit, clock, log });
+    const doors = new Doors({ authorities, catalogue, operators, presence, refusals, clock });
     this.#server = new ControllerServer({
-      credentials,
-      authority: authority.certificate,
+      trust: this.#trust,
       admission: new Admission(settings),
-      isKnown: (identity) => this.#isKnown(identity),
+      arrivalTimeoutMs: settings.arrivalTimeoutMs,
+      admit: (caller) => doors.admit(caller),
       accept: (visitor, socket, greeted) => this.#accept(visitor, socket, greeted),
+      fault: (error) => this.#fault(error, "upgrade"),
+    });
+    this.#certificateWatch = new CertificateWatch({
+      authorities,
+      certificate,
+      connections,
+      presence,
+      rotation,
+      clock,
+      settings,
+      log,
+      changed,
     });
   }
 
   /** Opens everything, takes up what is unfinished, and listens. @throws OutpostError as `startController` */
   static async start(options: ControllerOptions, host: string, port: number): Promise<Controller> {
-    const store = await CollectedStore.open(options.paths.collected, options.settings.maxCollectedBytes);
-    const controller = new Controller(options, store);
+    const { paths, settings, log } = options;
+    const store = await CollectedStore.open(paths.collected, settings.maxCollectedBytes);
+    const audit = Audit.open(paths.audit, systemClock, log);
+    const policy = await PolicyFile.open({ file: paths.policy, audit, clock: systemClock, log }).catch(
+      (error: unknown) => {
+        audit[Symbol.dispose]();
+        throw error;
+      },
+    );
+    const controller = new Controller(options, { store, audit, policy });
     try {
       controller.#services.launch.resume();
       controller.#port = await controller.#server.listen(host, port);
@@ -105,11 +145,14 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { catalogue, presence, fanOuts, sessions, settings, log } = this.#services;
+    const { catalogue, presence, connections, fanOuts, sessions, policy, audit, settings, log } =
+      this.#services;
     this.#cancelPurge();
+    this.#certificateWatch[Symbol.dispose]();
+    policy[Symbol.dispose]();
     this.#server.stop();
     this.#collector[Symbol.dispose]();
-    await this.#connections.goodbye(settings.goodbyeRetryMs);
+    await connections.goodbye(settings.goodbyeRetryMs);
     this.#server.destroy();
     try {
       fanOuts[Symbol.dispose]();
@@ -119,14 +162,17 @@ export class Controller implements AsyncDisposable {
       log.error({ err: error }, "the last changes could not be written; the hosts will report them again");
     }
     catalogue[Symbol.dispose]();
+    audit[Symbol.dispose]();
     this.#closed.resolve();
   }
 
-  #isKnown(identity: Identity): boolean {
-    const { presence, catalogue } = this.#services;
-    return identity.kind === "host"
-      ? presence.host(identity.id) !== undefined
-      : catalogue.operators.byId(identity.id) !== undefined;
+  get #trust(): ServerTrust {
+    const { authorities } = this.#services;
+    return {
+      credentials: this.#certificate.credentials,
+      authority: authorities.current.certificate,
+      authorities: [...authorities.ofHosts, authorities.operators].map(({ certificate }) => certificate),
+    };
   }
 
   #accept(visitor: Visitor, socket: MessageSocket, greeted: () => void): void {
@@ -134,7 +180,7 @@ export class Controller implements AsyncDisposable {
       case "newcomer":
         return this.#acceptNewcomer(socket);
       case "host":
-        return this.#acceptAgent(this.#services.presence.host(visitor.id)!, socket, greeted);
+        return this.#acceptAgent(visitor, socket, greeted);
       case "operator":
         return this.#acceptOperator(visitor, socket, greeted);
       default:
@@ -144,50 +190,66 @@ export class Controller implements AsyncDisposable {
 
   /** It keeps its place until it is gone, which is soon. */
   #acceptNewcomer(socket: MessageSocket): void {
-    const { clock, settings } = this.#services;
+    const { connections, clock, settings } = this.#services;
+    const { helloTimeoutMs } = settings;
     const peer = new Peer(socket, {
       local: controllerEnrolmentMethods,
       remote: enrolmentMethods,
       handlers: enrolmentHandlers(this.#services),
       fault: this.#fault,
+      helloTimeoutMs,
     });
-    this.#connections.add({ close: (reason) => peer.close(reason) }, peer.closed);
+    const close = (reason: string): Promise<void> => peer.close(reason);
+    connections.add({ close, abort: (error) => peer.abort(error) }, peer.closed);
     const cancel = clock.after(settings.enrolmentTimeoutMs, () =>
       peer.abort(new OutpostError(ErrorCode.timeout, "enrolling took too long")),
     );
     void peer.closed.then(cancel);
   }
 
-  #acceptAgent(host: Host, socket: MessageSocket, greeted: () => void): void {
-    const { presence, log } = this.#services;
+  #acceptAgent(
+    { host, certificate }: Visitor & { kind: "host" },
+    socket: MessageSocket,
+    greeted: () => void,
+  ): void {
+    const { presence, connections, settings, log } = this.#services;
+    const { helloTimeoutMs } = settings;
     const handlers = new AgentHandlers(this.#services, host, greeted);
     const peer = new Peer(socket, {
       local: controllerAgentMethods,
       remote: agentMethods,
       handlers,
       fault: this.#fault,
+      helloTimeoutMs,
     });
     handlers.peer = peer;
-    this.#connections.add(peer, peer.closed);
+    presence.certified(host.id, certificate);
+    // When its certificate ends, presence knows: another one may have been issued on this connection.
+    connections.add(peer, peer.closed, { id: host.id });
     void peer.closed.then((reason) => {
+      handlers.arrived();
       presence.disconnected(host.id, peer);
       log.info({ host: host.name, reason: reason.message }, "agent disconnected");
     });
   }
 
   #acceptOperator(
-    identity: Identity & { kind: "operator" },
+    { operator, expiresAt }: Visitor & { kind: "operator" },
     socket: MessageSocket,
     greeted: () => void,
   ): void {
-    const operator = this.#services.catalogue.operators.byId(identity.id)!;
+    const { connections, operators, settings } = this.#services;
+    const { helloTimeoutMs } = settings;
     const peer: OperatorPeer = new Peer(socket, {
       local: controllerOperatorMethods,
       remote: operatorMethods,
       handlers: operatorHandlers(this.#services, { operator, peer: () => peer }, greeted),
       fault: this.#fault,
+      helloTimeoutMs,
     });
-    this.#connections.add(peer, peer.closed);
+    connections.add(peer, peer.closed, { id: operator.id, expiresAt });
+    operators.seen(operator.id);
+    void peer.closed.then(() => operators.seen(operator.id));
   }
 
   readonly #fault = (error: unknown, method: string): void => {

@@ -5,6 +5,7 @@
  */
 import {
   agentMethods,
+  type Authorization,
   type Clock,
   ErrorCode,
   type EndReasonCode,
@@ -13,8 +14,11 @@ import {
   type PackedRequest,
   packRequest,
   type Positions,
+  type Secrets,
 } from "@outpost/protocol";
 import type { Logger } from "pino";
+import { agentTooOld } from "./agent-version.ts";
+import { authorizationOf, unpackAuthorization } from "./authorization.ts";
 import type { Bus, HostLink } from "./bus.ts";
 import type { Waiting } from "./catalogue/fan-outs.ts";
 import type { FanOut } from "./fan-out.ts";
@@ -33,6 +37,12 @@ export interface DispatchOptions {
   readonly log: Logger;
 }
 
+/** What travels with a job's spec to its hosts. */
+export interface BesideSpec {
+  readonly secrets: Secrets | undefined;
+  readonly authorization: Authorization | undefined;
+}
+
 type PackedStart = PackedRequest<typeof agentMethods, "job.start">;
 
 /** Answers to a start that say for certain that nothing ran. After any other error the host is asked. */
@@ -48,6 +58,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
 
 export class Dispatch {
   readonly #options: DispatchOptions;
+  /** The jobs whose hosts are being told what waits for them, on which link. */
+  readonly #advancing = new Map<Job, { readonly link: HostLink; readonly done: Promise<void> }>();
 
   constructor(options: DispatchOptions) {
     this.#options = options;
@@ -55,13 +67,17 @@ export class Dispatch {
 
   /** Packs a start once for all hosts. @throws OutpostError `limit_exceeded` when it is too large for a message */
   pack(
-    fanOut: Pick<FanOut, "id" | "operator" | "expiresAt">,
+    fanOut: Pick<FanOut, "id" | "operator" | "mode" | "expiresAt">,
     spec: JobSpec,
+    { secrets, authorization }: BesideSpec,
     receiving: boolean,
   ): PackedStart {
     return packRequest(agentMethods, "job.start", {
       job: fanOut.id,
       spec,
+      collect: fanOut.mode === "collect",
+      secrets,
+      authorization,
       operator: fanOut.operator,
       expiresAt: fanOut.expiresAt,
       inlineWaitMs: receiving ? this.#options.settings.inlineWaitMs : 0,
@@ -78,8 +94,17 @@ export class Dispatch {
 
   /** Sends a start again that may not have arrived. The id is the same, so the host starts at most one. */
   restart(fanOut: FanOut, job: Job, link: HostLink): void {
-    const { spec } = fanOut.record;
-    if (spec !== undefined) void this.#start(fanOut, job, link, this.pack(fanOut, unpackSpec(spec), false));
+    const { spec: packed, authorization: signed, hadSecrets } = fanOut.record;
+    const { secrets } = fanOut;
+    if (packed === undefined) return;
+    const spec = unpackSpec(packed);
+    const refused =
+      hadSecrets && secrets === undefined
+        ? `the controller was restarted before the start had reached ${job.hostName}, and does not keep secrets; nothing ran there`
+        : agentTooOld(this.#options.bus, { id: job.host, name: job.hostName }, { ...spec, secrets })?.message;
+    if (refused !== undefined) return this.settle(fanOut, job, "failed", "refused", refused);
+    const authorization = signed === undefined ? undefined : unpackAuthorization(signed);
+    void this.#start(fanOut, job, link, this.pack(fanOut, spec, { secrets, authorization }, false));
   }
 
   async #start(fanOut: FanOut, job: Job, link: HostLink, packed: PackedStart): Promise<void> {
@@ -164,25 +189,46 @@ export class Dispatch {
   async advance(fanOut: FanOut, job: Job): Promise<void> {
     const link = this.#options.bus.link(job.host);
     if (link === undefined || job.isStarting) return;
+    // A host takes what was signed once. What it tells of a job that it stops brings us here again before it has answered.
+    const going = this.#advancing.get(job);
+    if (going?.link === link) return going.done;
+    const done = this.#advance(fanOut, job, link);
+    const entry = { link, done };
+    this.#advancing.set(job, entry);
+    await done;
+    if (this.#advancing.get(job) === entry) this.#advancing.delete(job);
+  }
+
+  async #advance(fanOut: FanOut, job: Job, link: HostLink): Promise<void> {
     try {
-      if (job.waiting !== undefined && !job.isEnded) await this.#stop(fanOut, job, link, job.waiting);
-      if (job.waiting?.kind === "remove" && job.isEnded) await this.#remove(fanOut, job, link);
-    } catch (error) {
-      this.#options.log.warn(
-        { host: job.hostName, job: job.id, err: error },
-        "a host did not stop or remove a job",
-      );
+      for (let { waiting } = job; waiting !== undefined;) {
+        if (!job.isEnded) await this.#stop(fanOut, job, link, waiting);
+        if (waiting.kind === "remove" && job.isEnded) await this.#remove(fanOut, job, link, waiting);
+        // The same as before: it waits for the job's end. Another: asked for in the meantime.
+        if (job.waiting === waiting) return;
+        ({ waiting } = job);
+      }
+    } catch (reason) {
+      const error = OutpostError.from(reason);
+      const { log, fanOuts } = this.#options;
+      log.warn({ host: job.hostName, job: job.id, err: error }, "a host did not stop or remove a job");
+      // Asked again it would say the same.
+      if (error.code !== ErrorCode.denied) return;
+      job.refuse(error.toWire());
+      fanOuts.note(fanOut, job, true);
     }
   }
 
   async #stop(fanOut: FanOut, job: Job, link: HostLink, waiting: Waiting): Promise<void> {
-    const { operator, graceMs } = waiting;
-    const grace = graceMs === undefined ? {} : { graceMs };
+    const { kind, operator, graceMs } = waiting;
+    const authorization = authorizationOf(
+      kind === "stop" ? waiting.authorization : waiting.stopAuthorization,
+    );
     try {
-      const { status } = await link.request("job.stop", { job: job.id, operator, ...grace });
+      const { status } = await link.request("job.stop", { job: job.id, operator, graceMs, authorization });
       const isVisible = job.report(status, link);
       // The host carries it out from here.
-      if (job.waiting?.kind === "stop") job.waiting = undefined;
+      if (kind === "stop" && job.waiting === waiting) job.waiting = undefined;
       this.#options.fanOuts.note(fanOut, job, isVisible);
     } catch (error) {
       if (OutpostError.from(error).code !== ErrorCode.notFound || !link.isOpen) throw error;
@@ -215,8 +261,9 @@ export class Dispatch {
     }
   }
 
-  async #remove(fanOut: FanOut, job: Job, link: HostLink): Promise<void> {
-    if (job.isHeld) await link.request("job.remove", { job: job.id });
+  async #remove(fanOut: FanOut, job: Job, link: HostLink, waiting: Waiting): Promise<void> {
+    const authorization = authorizationOf(waiting.authorization);
+    if (job.isHeld) await link.request("job.remove", { job: job.id, authorization });
     job.waiting = undefined;
     job.gone();
     this.#options.fanOuts.note(fanOut, job, true);

@@ -1,32 +1,61 @@
 /**
- * How hosts become known: tokens are made here and used up here. A token's use is counted in the same transaction that
+ * How hosts become known, and how they get their certificates. A token's use is counted in the same transaction that
  * enters the host, so that two hosts can never share one.
  */
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import {
+  type CertificateRenewParams,
+  type CertificateRenewResult,
   type Clock,
   type EnrolParams,
   type EnrolResult,
   ErrorCode,
+  type HostId,
+  type HostName,
+  Labels,
   newHostId,
   OutpostError,
-  type TokenCreateParams,
-  type TokenCreateResult,
 } from "@outpost/protocol";
-import type { Authority } from "./authority.ts";
+import * as v from "valibot";
+import type { Authorities } from "./authorities.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
-import type { HostRecord, NewHost } from "./catalogue/hosts.ts";
-import { createToken, hashSecret } from "./token.ts";
+import type { CertificateRecord, HostRecord, NewHost } from "./catalogue/hosts.ts";
+import type { TokenRecord } from "./catalogue/tokens.ts";
+import type { ControllerSettings } from "./settings.ts";
+import { hashSecret } from "./token.ts";
+import type { Tokens } from "./tokens.ts";
 
-/** Tokens that expired longer ago than this are forgotten: until then an attempt is told `expired`, not `unknown`. */
-const keepExpiredMs = 7 * 24 * 60 * 60 * 1000;
+/** What the audit log takes of it. */
+export interface EnrolmentEvents {
+  event(entry: {
+    readonly action: "host.enrolled" | "certificate.renewed";
+    readonly hosts: string[];
+    readonly subject: string;
+    readonly what: string;
+  }): void;
+  refusal(entry: {
+    readonly action: "enrolment.refused";
+    readonly hosts: string[];
+    readonly message: string;
+  }): void;
+}
 
 export interface EnrolmentOptions {
   readonly catalogue: Catalogue;
-  readonly authority: Authority;
+  readonly authorities: Authorities;
+  readonly tokens: Tokens;
+  readonly audit: EnrolmentEvents;
   readonly clock: Clock;
+  readonly settings: Pick<ControllerSettings, "hostCertificateDays">;
   /** Told of each new host, before it is answered. */
   readonly enrolled: (host: HostRecord) => void;
+  /** Told of each certificate, before it is answered. */
+  readonly certified: (host: HostId, certificate: CertificateRecord) => void;
+}
+
+interface Issued {
+  readonly pem: string;
+  readonly record: CertificateRecord;
 }
 
 export class Enrolment {
@@ -36,44 +65,105 @@ export class Enrolment {
     this.#options = options;
   }
 
-  createToken({ ttlMs, uses }: TokenCreateParams, createdBy: string): TokenCreateResult {
-    const { catalogue, authority, clock } = this.#options;
-    const { text, hash } = createToken(authority.fingerprint);
-    const createdAt = clock.now();
-    const expiresAt = createdAt + ttlMs;
-    catalogue.transaction("synced", () => {
-      catalogue.tokens.purge(createdAt - keepExpiredMs);
-      catalogue.tokens.insert({ hash, createdAt, createdBy, expiresAt, uses });
-    });
-    return { token: text, expiresAt, uses };
-  }
-
   /**
    * Enters a host and signs its certificate. The same request with the same token and name again (its answer was lost)
    * gets another certificate for the same host, and uses nothing up.
-   * @throws OutpostError `denied`: the token is unknown, expired or used up · `conflict`: the name is taken ·
-   * `invalid_argument`: the certificate request is not one
+   * @throws OutpostError `denied`: the token is unknown, revoked, expired or used up (`data.reason`), or for another name
+   * or other labels · `conflict`: the name is taken · `invalid_argument`: the certificate request is not one
    */
   async enrol(params: EnrolParams): Promise<EnrolResult> {
-    const { catalogue, authority, clock, enrolled } = this.#options;
-    const { name, labels, facts, request } = params;
-    const tokenHash = hashSecret(params.secret);
+    try {
+      return await this.#enrol(params);
+    } catch (error) {
+      if (error instanceof OutpostError && error.code === ErrorCode.denied) {
+        const { message } = error;
+        this.#options.audit.refusal({ action: "enrolment.refused", hosts: [params.name], message });
+      }
+      throw error;
+    }
+  }
+
+  /** A new certificate for a host that has one. @throws OutpostError `invalid_argument`; `disk_full` */
+  async renew(
+    { id, name }: { readonly id: HostId; readonly name: HostName },
+    { request }: CertificateRenewParams,
+  ): Promise<CertificateRenewResult> {
+    const { audit, certified } = this.#options;
+    const { pem, record } = await this.#issue(id, name, request);
+    audit.event({ action: "certificate.renewed", hosts: [name], subject: id, what: untilText(record) });
+    certified(id, record);
+    return { certificate: pem, ...this.#trust };
+  }
+
+  async #enrol(asked: EnrolParams): Promise<EnrolResult> {
+    const { tokens, catalogue } = this.#options;
+    const tokenHash = hashSecret(asked.secret);
+    const fixed = catalogue.tokens.byHash(tokenHash)?.name;
+    const params = asked.isDefaultName === true && fixed !== undefined ? { ...asked, name: fixed } : asked;
+    const { name, request } = params;
     const keyHash = createHash("sha256").update(request).digest();
     const again = this.#known(params, tokenHash, keyHash);
     // Before anything is signed; the transaction below decides.
-    if (again === undefined) this.#check(params, tokenHash);
+    if (again === undefined) this.#check(params, tokens.usable(tokenHash));
     const id = again?.id ?? newHostId();
-    const certificate = await authority.issueHost({ kind: "host", id }, name, request);
-    if (again === undefined) {
-      const host: NewHost = { id, name, labels, facts, enrolledAt: clock.now(), keyHash, tokenHash };
-      catalogue.transaction("synced", () => {
-        this.#check(params, tokenHash);
-        if (!catalogue.tokens.use(tokenHash, clock.now())) throw this.#refusal(tokenHash);
-        catalogue.hosts.insert(host);
-      });
-      enrolled({ id, name, labels, facts, enrolledAt: host.enrolledAt, lastSeen: undefined });
-    }
-    return { host: id, name, certificate, authority: authority.certificate };
+    const issued = await this.#issue(id, name, request);
+    const host = again ?? this.#enter(params, id, { tokenHash, keyHash, issued });
+    if (again !== undefined) this.#options.certified(id, issued.record);
+    return {
+      host: id,
+      name,
+      labels: host.labels,
+      quarantined: host.quarantinedSince !== undefined,
+      certificate: issued.pem,
+      ...this.#trust,
+    };
+  }
+
+  #enter(
+    params: EnrolParams,
+    id: HostId,
+    { tokenHash, keyHash, issued }: { tokenHash: Uint8Array; keyHash: Uint8Array; issued: Issued },
+  ): HostRecord {
+    const { catalogue, tokens, audit, clock, enrolled } = this.#options;
+    const { name, facts } = params;
+    const host = catalogue.transaction("synced", () => {
+      const now = clock.now();
+      const token = tokens.usable(tokenHash);
+      this.#check(params, token);
+      if (!catalogue.tokens.use(tokenHash, now)) throw new Error("a usable token could not be used");
+      const entered: NewHost = {
+        id,
+        name,
+        labels: { ...params.labels, ...token.labels },
+        facts,
+        enrolledAt: now,
+        quarantinedSince: token.quarantine ? now : undefined,
+        certificate: issued.record,
+        keyHash,
+        tokenHash,
+      };
+      catalogue.hosts.insert(entered);
+      const quarantine = token.quarantine ? ", in quarantine" : "";
+      // Within the transaction: what cannot be written down is not done.
+      const what = `with the token ${token.id} of ${token.createdBy}${quarantine}`;
+      audit.event({ action: "host.enrolled", hosts: [name], subject: id, what });
+      return { ...entered, lastSeen: undefined };
+    });
+    enrolled(host);
+    return host;
+  }
+
+  get #trust(): { authority: string; operators: string } {
+    const { authorities } = this.#options;
+    return { authority: authorities.bundle, operators: authorities.operators.certificate };
+  }
+
+  async #issue(id: HostId, name: HostName, request: string): Promise<Issued> {
+    const { authorities, settings } = this.#options;
+    const { signing } = authorities;
+    const pem = await signing.issueHost({ kind: "host", id }, name, request, settings.hostCertificateDays);
+    const expiresAt = Date.parse(new X509Certificate(pem).validTo);
+    return { pem, record: { expiresAt, authority: signing.id } };
   }
 
   #known({ name }: EnrolParams, tokenHash: Uint8Array, keyHash: Uint8Array): HostRecord | undefined {
@@ -82,30 +172,40 @@ export class Enrolment {
     return equal(host.tokenHash, tokenHash) && equal(host.keyHash, keyHash) ? host : undefined;
   }
 
-  #check({ name }: EnrolParams, tokenHash: Uint8Array): void {
-    const { catalogue, clock } = this.#options;
-    const token = catalogue.tokens.byHash(tokenHash);
-    if (token === undefined || token.expiresAt <= clock.now() || token.used >= token.uses) {
-      throw this.#refusal(tokenHash);
+  /** Only somebody with a token learns what it is for, and which names are taken. */
+  #check({ name, labels }: EnrolParams, token: TokenRecord): void {
+    if (token.name !== undefined && token.name !== name) {
+      throw new OutpostError(
+        ErrorCode.denied,
+        `the token is for the host ${token.name}, not for ${name}; join as ${token.name}, or make a token for ${name}`,
+        { data: { reason: "name", name: token.name } },
+      );
     }
-    // Only somebody with a token learns which names are taken.
-    if (catalogue.hosts.byName(name) !== undefined) {
+    const other = conflictingLabel(labels, token.labels);
+    if (other !== undefined) {
+      throw new OutpostError(
+        ErrorCode.denied,
+        `the token gives its hosts the label ${other}=${token.labels[other]!}, and ${name} asks for ${other}=${labels[other]!}; leave it out`,
+        { data: { reason: "label", label: other } },
+      );
+    }
+    const together = v.safeParse(Labels, { ...labels, ...token.labels });
+    if (!together.success) {
+      const what = together.issues[0].message;
+      throw new OutpostError(ErrorCode.invalidArgument, `with the labels of its token ${name} ${what}`);
+    }
+    if (this.#options.catalogue.hosts.byName(name) !== undefined) {
       throw new OutpostError(ErrorCode.conflict, `the name ${name} is taken`, { data: { host: name } });
     }
   }
+}
 
-  #refusal(tokenHash: Uint8Array): OutpostError {
-    const { catalogue, clock } = this.#options;
-    const token = catalogue.tokens.byHash(tokenHash);
-    const why = (reason: string, text: string): OutpostError =>
-      new OutpostError(ErrorCode.denied, text, { data: { reason } });
-    if (token === undefined) return why("unknown", "this controller has made no such token");
-    if (token.expiresAt <= clock.now()) {
-      return why("expired", `the token has expired at ${new Date(token.expiresAt).toISOString()}`);
-    }
-    const uses = token.uses === 1 ? "its one use" : `all of its ${String(token.uses)} uses`;
-    return why("used_up", `the token has had ${uses}`);
-  }
+function conflictingLabel(asked: Labels, fixed: Labels): string | undefined {
+  return Object.keys(fixed).find((key) => Object.hasOwn(asked, key) && asked[key] !== fixed[key]);
+}
+
+function untilText({ expiresAt }: CertificateRecord): string {
+  return `until ${new Date(expiresAt).toISOString()}`;
 }
 
 function equal(left: Uint8Array, right: Uint8Array): boolean {

@@ -13,6 +13,7 @@ import type {
   JobInfo,
   JobState,
   OutputMode,
+  Secrets,
   WireError,
 } from "@outpost/protocol";
 import type { Bus } from "./bus.ts";
@@ -33,6 +34,9 @@ export class FanOut {
   #record: FanOutRecord;
   /** The jobs before this position have ended. */
   #ended = 0;
+  /** The jobs before this position have left `pending`. */
+  #begun = 0;
+  #secrets: Secrets | undefined;
 
   constructor(record: FanOutRecord, jobs: readonly Job[]) {
     this.id = record.id;
@@ -52,6 +56,33 @@ export class FanOut {
     // Asked at each change; an end is final, so no job is looked at twice.
     while (this.#ended < this.jobs.length && this.jobs[this.#ended]!.isEnded) this.#ended++;
     return this.#ended === this.jobs.length;
+  }
+
+  /** The operator who started it, by name. */
+  get owner(): string | undefined {
+    return ownerOf(this.#record);
+  }
+
+  /** For people: the job with its id and whose it is. */
+  get title(): string {
+    return `the job ${this.id} of ${this.operator}`;
+  }
+
+  /** What its start carries and no record holds. */
+  get secrets(): Secrets | undefined {
+    return this.#secrets;
+  }
+
+  keepSecrets(secrets: Secrets | undefined): void {
+    this.#secrets = secrets;
+  }
+
+  /** Forgets the secrets once no start is to be sent again: every host has answered. */
+  dropSecrets(): void {
+    if (this.#secrets === undefined) return;
+    while (this.#begun < this.jobs.length && this.jobs[this.#begun]!.status.state !== "pending")
+      this.#begun++;
+    if (this.#begun === this.jobs.length) this.#secrets = undefined;
   }
 
   get isRemoved(): boolean {
@@ -85,7 +116,7 @@ export class FanOut {
 
   /** All jobs have ended. The spec has served: it may hold what nobody wants to keep. */
   ended(at: number): void {
-    this.#record = { ...this.#record, endedAt: at, spec: undefined };
+    this.#record = { ...this.#record, endedAt: at, spec: undefined, authorization: undefined };
   }
 
   removed(by: string): void {
@@ -120,7 +151,7 @@ export class FanOut {
   }
 
   jobInfo(job: Job, bus: Bus): JobInfo {
-    const { status, received, waiting } = job;
+    const { status, received, waiting, refused } = job;
     const { stdout, stderr } = status.output;
     const output = {
       stdout: { written: stdout.written, received: received.stdout },
@@ -132,6 +163,7 @@ export class FanOut {
       status: { ...status, output },
       ...(since === undefined ? {} : { unreachableSince: since }),
       ...(waiting === undefined ? {} : { waiting: waiting.kind }),
+      ...(refused === undefined ? {} : { refused }),
     };
   }
 
@@ -141,6 +173,12 @@ export class FanOut {
     if (!needsHost || bus.link(job.host) !== undefined) return undefined;
     return bus.lastSeen(job.host) ?? this.#record.createdAt;
   }
+}
+
+/** The operator who started it. A job that was started on a host itself (`local-jobs.ts`) is no operator's, however its
+ * user and host are called; one that never was ours to start is such a job. */
+export function ownerOf({ createdAt, expiresAt, operator }: FanOutRecord): string | undefined {
+  return expiresAt > createdAt ? operator : undefined;
 }
 
 export function fanOutInfo(

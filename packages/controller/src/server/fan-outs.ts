@@ -18,7 +18,7 @@ import type { Bus } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { FanOutRecord, JobRecord } from "./catalogue/fan-outs.ts";
 import { deriveState } from "./fan-out-state.ts";
-import { FanOut, fanOutInfo } from "./fan-out.ts";
+import { FanOut, fanOutInfo, ownerOf } from "./fan-out.ts";
 import { Job } from "./job.ts";
 import type { ControllerSettings } from "./settings.ts";
 
@@ -30,9 +30,21 @@ export interface FanOutsOptions {
   readonly log: Logger;
   /** Told once of each fan-out job that is forgotten for good, so that its files can go. */
   readonly forgotten: (id: JobId) => void;
+  /** Told of each fan-out job when all of its jobs have ended. After a crash it may be told again. */
+  readonly ended: (fanOut: FanOut) => void;
+}
+
+/** What decides who may see a fan-out job. */
+export interface FanOutHosts {
+  readonly owner: string | undefined;
+  readonly hosts: readonly Pick<JobRecord, "host" | "hostName">[];
 }
 
 const defaultNewest = 100;
+
+/** How many of those that a name or the beginning of an id fits are looked at, and how many are named. */
+const maxFitting = 100;
+const maxNamed = 5;
 
 /** After a write that failed, as with a full disk, in milliseconds. */
 const retryWriteMs = 1_000;
@@ -94,33 +106,48 @@ export class FanOuts implements Disposable {
     return fanOut;
   }
 
-  /** @param text an id, the beginning of one, or a name. @throws OutpostError `not_found`, `conflict` when several fit */
-  resolve(text: string): FanOut {
+  /**
+   * @param text an id, the beginning of one, or a name
+   * @param mayRead what the asker may see; where several fit, only these count
+   * @throws OutpostError `not_found`, `conflict` when several fit
+   */
+  resolve(text: string, mayRead: (fanOut: FanOutHosts) => boolean): FanOut {
     const { fanOuts } = this.#options.catalogue;
     const id = v.safeParse(JobId, text);
     if (id.success) {
       const fanOut = this.find(id.output);
       if (fanOut !== undefined && !fanOut.isRemoved) return fanOut;
     }
-    const named = fanOuts.idsByName(text, 6);
-    const ids = named.length > 0 ? named : fanOuts.idsByPrefix(text, 6);
-    if (ids.length === 0) throw notFound(text);
+    const named = fanOuts.idsByName(text, maxFitting);
+    const fitting = named.length > 0 ? named : fanOuts.idsByPrefix(text, maxFitting);
+    if (fitting.length === 0) throw notFound(text);
+    const readable = fitting.filter((found) =>
+      mayRead(this.hostsOf(this.#options.catalogue.fanOuts.byId(found)!)),
+    );
+    // Of those that the asker may not see, one is taken, and refused with the reason.
+    const ids = readable.length > 0 ? readable : fitting.slice(0, 1);
     if (ids.length > 1) {
-      const some = ids.slice(0, 5).join(", ");
+      const some = ids.slice(0, maxNamed).join(", ");
       throw new OutpostError(
         ErrorCode.conflict,
-        `${text} fits several jobs (${some}${ids.length > 5 ? ", …" : ""}); give a whole id`,
-        { data: { jobs: ids.slice(0, 5) } },
+        `${text} fits several jobs (${some}${ids.length > maxNamed ? ", …" : ""}); give a whole id`,
+        { data: { jobs: ids.slice(0, maxNamed) } },
       );
     }
     return this.get(ids[0]!);
   }
 
-  /** The newest first. */
-  list(filter: FanOutListParams): FanOutInfo[] {
+  /** Where the jobs of a fan-out job run, and whose they are, without loading it. */
+  hostsOf(record: FanOutRecord): FanOutHosts {
+    return { owner: ownerOf(record), hosts: this.#options.catalogue.fanOuts.hosts(record.id) };
+  }
+
+  /** The newest first, of those that the asker may see. */
+  list(filter: FanOutListParams, mayRead: (fanOut: FanOutHosts) => boolean): FanOutInfo[] {
     const { newest = defaultNewest, states, unread, ...rest } = filter;
     const found: FanOutInfo[] = [];
     for (const record of this.#options.catalogue.fanOuts.list(rest)) {
+      if (!mayRead(this.hostsOf(record))) continue;
       const info = this.#info(record);
       if (states !== undefined && !states.includes(info.state)) continue;
       if (unread !== undefined && unread !== info.unreadBytes > 0) continue;
@@ -133,6 +160,7 @@ export class FanOuts implements Disposable {
   /** `job` has changed: it is written behind, and, if an operator would see the difference, told. */
   note(fanOut: FanOut, job: Job, isVisible: boolean): void {
     this.#dirtyJobs.set(job, fanOut);
+    fanOut.dropSecrets();
     if (fanOut.record.endedAt === undefined && fanOut.isEnded) this.#ended(fanOut);
     this.#schedule();
     if (isVisible) fanOut.changed(job);
@@ -211,6 +239,7 @@ export class FanOuts implements Disposable {
     const last = fanOut.jobs.reduce((time, job) => Math.max(time, job.status.endedAt ?? 0), 0);
     fanOut.ended(last === 0 ? this.#options.clock.now() : last);
     this.noteRecord(fanOut);
+    this.#options.ended(fanOut);
   }
 
   /** After it was written: in memory while something is left to do (again: a stop, a forgotten job that comes back),

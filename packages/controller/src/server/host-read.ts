@@ -3,6 +3,7 @@
  * kept nowhere here; an attempt that a cut ends is followed by another one from where the targets are then.
  */
 import {
+  type Authorization,
   type EventOf,
   type agentMethods,
   ErrorCode,
@@ -35,6 +36,14 @@ export interface ReadTarget {
 
 export type ReadTargets = ReadonlyMap<StreamName, ReadTarget>;
 
+export interface ReadOptions {
+  readonly follow: boolean;
+  readonly packed?: boolean | undefined;
+  /** What the operator has signed; none where the controller collects. */
+  readonly authorization?: Authorization | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
  * @returns the host's answer, after all chunks; its tail still has to be led to the targets
  * @throws OutpostError the host's; `disconnected` when the link ends; the signal's reason
@@ -43,14 +52,21 @@ export async function readJob(
   link: HostLink,
   job: JobId,
   targets: ReadTargets,
-  options: { readonly follow: boolean; readonly packed?: boolean | undefined; readonly signal: AbortSignal },
+  options: ReadOptions,
 ): Promise<JobReadResult> {
-  const { follow, packed = false, signal } = options;
+  const { follow, packed = false, authorization, signal } = options;
   const attempt = new ReadAttempt(link, targets, packed);
   try {
     return await link.request(
       "job.read",
-      { job, from: attempt.from, follow, window: attempt.window, ...(packed ? { packed } : {}) },
+      {
+        job,
+        from: attempt.from,
+        follow,
+        window: attempt.window,
+        ...(packed ? { packed } : {}),
+        authorization,
+      },
       { signal, onEvent: (event) => attempt.event(event) },
     );
   } finally {

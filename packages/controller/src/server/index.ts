@@ -1,25 +1,28 @@
 /** The controller's server: setting one up, and starting it. */
-import { access, chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
-import { ErrorCode, newOperatorId, type OperatorId, OutpostError } from "@outpost/protocol";
+import { type Credentials, initialPolicy, keyFingerprint, OperatorsAuthority } from "@outpost/access";
+import { ErrorCode, newOperatorId, type OperatorId, OperatorName, OutpostError } from "@outpost/protocol";
 import type { Logger } from "pino";
-import { Authority, type Credentials } from "./authority.ts";
+import * as v from "valibot";
+import { Authorities } from "./authorities.ts";
+import { Authority, AuthorityCertificate } from "./authority.ts";
 import { Catalogue } from "./catalogue/catalogue.ts";
 import { Controller } from "./controller.ts";
 import { type ControllerPaths, controllerPaths } from "./directory.ts";
+import { ServerCertificate, writeServer } from "./server-certificate.ts";
 import { type ControllerSettings, defaultControllerSettings } from "./settings.ts";
+import { readIfThere, removeFile, writeWhole } from "./whole-file.ts";
 
 export type { Controller } from "./controller.ts";
 export { type ControllerSettings, defaultControllerSettings } from "./settings.ts";
-
-/** The server's certificate is issued anew at a start when it has less than this left, in milliseconds. */
-const renewServerBeforeMs = 30 * 24 * 60 * 60 * 1000;
 
 export interface InitControllerOptions {
   /** The controller's directory; made (0700) when it is not there. */
   readonly directory: string;
   /** The DNS names and IP addresses under which agents and operators will reach the controller. */
   readonly names: readonly string[];
+  /** The first operator's, an `OperatorName`. */
   readonly operatorName: string;
 }
 
@@ -28,25 +31,33 @@ export interface InitControllerResult {
   readonly authority: string;
   /** Its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` shows it, without colons. */
   readonly fingerprint: string;
+  /** The operators' authority. Its key is kept nowhere else: it is the caller's to store, and whoever has it makes operators. */
+  readonly operators: Credentials;
   /** The first operator. The key is not kept: it is the caller's to store. */
   readonly operator: {
     readonly id: OperatorId;
-    readonly name: string;
+    readonly name: OperatorName;
     readonly certificate: string;
     readonly key: string;
   };
+  /** True: there was a controller of version 0.1, and its CA, hosts, jobs and sessions are still there. */
+  readonly isUpgrade: boolean;
 }
 
 /**
- * Sets a new controller up: CA, server certificate, catalogue, first operator.
- * @throws OutpostError `conflict` when the directory holds a controller already; it is not touched then
+ * Sets a new controller up: CA, server certificate, operators' authority, first operator, policy, catalogue. In a directory
+ * of version 0.1 it adds what is missing there.
+ * @throws OutpostError `conflict` when the directory holds a controller already, which is not touched then;
+ * `invalid_argument` for a name that no operator can have
  */
 export async function initController(options: InitControllerOptions): Promise<InitControllerResult> {
-  const { directory, names, operatorName } = options;
+  const { directory, names } = options;
+  const operatorName = firstOperator(options.operatorName);
   if (names.length === 0)
     throw new OutpostError(ErrorCode.invalidArgument, "a controller needs a name or address");
   const paths = controllerPaths(directory);
-  if (await exists(paths.authorityCertificate)) {
+  const present = await readIfThere(paths.authorityCertificate);
+  if (present !== undefined && (await readIfThere(paths.operatorsCertificate)) !== undefined) {
     throw new OutpostError(
       ErrorCode.conflict,
       `${directory} holds a controller already; start it, or remove the directory to begin anew (every host must join again then)`,
@@ -56,23 +67,61 @@ export async function initController(options: InitControllerOptions): Promise<In
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await chmod(directory, 0o700);
   // What an earlier attempt left that did not come to its end.
-  await Promise.all(["", "-wal", "-shm"].map((suffix) => rm(paths.catalogue + suffix, { force: true })));
+  if (present === undefined) await removeCatalogue(paths);
+  const authority = present ?? (await createAuthority(paths, names));
+  const operators = await OperatorsAuthority.create();
+  const operator = await addFirstOperator(paths, operators, operatorName);
+  await writeWhole(paths.policy, initialPolicy(operatorName), 0o644);
+  // These two last, their presence says that everything is there.
+  await writeWhole(paths.operatorsCertificate, operators.credentials.certificate, 0o644);
+  if (present === undefined) await writeWhole(paths.authorityCertificate, authority, 0o644);
+  return {
+    authority,
+    fingerprint: new AuthorityCertificate(authority).id,
+    operators: operators.credentials,
+    operator,
+    isUpgrade: present !== undefined,
+  };
+}
+
+function firstOperator(name: string): OperatorName {
+  const parsed = v.safeParse(OperatorName, name);
+  if (parsed.success) return parsed.output;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    `${JSON.stringify(name)} ${parsed.issues[0].message}; say another one with --operator NAME`,
+  );
+}
+
+/** Everything but the certificate, whose presence says that there is a controller. @returns it, PEM */
+async function createAuthority(paths: ControllerPaths, names: readonly string[]): Promise<string> {
   const { authority, credentials } = await Authority.create();
-  const id = newOperatorId();
-  const operator = await authority.issueOperator({ kind: "operator", id }, operatorName);
-  {
-    using catalogue = new Catalogue(paths.catalogue);
-    catalogue.transaction("synced", () => catalogue.operators.insert({ id, name: operatorName }, Date.now()));
-  }
   await writeServer(paths, await authority.issueServer(names));
   await writeWhole(paths.authorityKey, credentials.key, 0o600);
-  // Last: its presence says that everything is there.
-  await writeWhole(paths.authorityCertificate, credentials.certificate, 0o644);
-  return {
-    authority: credentials.certificate,
-    fingerprint: Buffer.from(authority.fingerprint).toString("hex"),
-    operator: { id, name: operatorName, ...operator },
-  };
+  return credentials.certificate;
+}
+
+async function addFirstOperator(
+  paths: ControllerPaths,
+  operators: OperatorsAuthority,
+  name: OperatorName,
+): Promise<InitControllerResult["operator"]> {
+  const now = Date.now();
+  using catalogue = new Catalogue(paths.catalogue);
+  // Of version 0.1, or of an attempt that did not come to its end: their certificates are nothing any more.
+  const before = catalogue.operators.all();
+  const id = before.find((operator) => operator.name === name)?.id ?? newOperatorId();
+  const credentials = await operators.issueOperator({ id, name });
+  const key = keyFingerprint(new X509Certificate(credentials.certificate));
+  catalogue.transaction("synced", () => {
+    for (const operator of before) catalogue.operators.delete(operator.id);
+    catalogue.operators.insert({ id, name, createdAt: now, invitedUntil: 0, key, signedInAt: now });
+  });
+  return { id, name, ...credentials };
+}
+
+async function removeCatalogue(paths: ControllerPaths): Promise<void> {
+  await Promise.all(["", "-wal", "-shm"].map((suffix) => removeFile(paths.catalogue + suffix)));
 }
 
 export interface StartControllerOptions {
@@ -88,67 +137,22 @@ export interface StartControllerOptions {
 
 /**
  * Starts the controller of a directory: takes up what is unfinished, and serves.
- * @throws OutpostError `not_found` when there is no controller in the directory; `conflict` when the port is in use;
- * `version_mismatch` when a newer controller has written the catalogue
+ * @throws OutpostError `not_found` when there is no controller in the directory, or no policy; `conflict` when the port is
+ * in use; `version_mismatch` when a newer controller has written the catalogue, or version 0.1 the directory;
+ * `invalid_argument` when the policy is wrong
  */
 export async function startController(options: StartControllerOptions): Promise<Controller> {
   const { directory, host, port, log } = options;
   const paths = controllerPaths(directory);
-  if (!(await exists(paths.authorityCertificate))) {
+  if ((await readIfThere(paths.authorityCertificate)) === undefined) {
     throw new OutpostError(
       ErrorCode.notFound,
       `there is no controller in ${directory}; set one up with \`outpost controller init\``,
       { data: { directory } },
     );
   }
-  const authority = Authority.load(await readCredentials(paths.authorityCertificate, paths.authorityKey));
-  const credentials = await serverCredentials(paths, authority, log);
+  const authorities = await Authorities.open(paths);
+  const certificate = await ServerCertificate.open(paths, authorities.current, log);
   const settings = { ...defaultControllerSettings, ...options.settings };
-  return Controller.start({ paths, authority, credentials, settings, log }, host, port);
-}
-
-async function serverCredentials(
-  paths: ControllerPaths,
-  authority: Authority,
-  log: Logger,
-): Promise<Credentials> {
-  const present = await readCredentials(paths.serverCertificate, paths.serverKey);
-  const certificate = new X509Certificate(present.certificate);
-  if (Date.parse(certificate.validTo) - Date.now() > renewServerBeforeMs) return present;
-  const fresh = await authority.issueServer(alternativeNames(certificate));
-  await writeServer(paths, fresh);
-  log.info({ expired: certificate.validTo }, "the server's certificate was issued anew");
-  return fresh;
-}
-
-function alternativeNames({ subjectAltName = "" }: X509Certificate): string[] {
-  return subjectAltName.split(", ").map((name) => name.replace(/^(DNS|IP Address):/, ""));
-}
-
-async function writeServer(paths: ControllerPaths, { certificate, key }: Credentials): Promise<void> {
-  await writeWhole(paths.serverKey, key, 0o600);
-  await writeWhole(paths.serverCertificate, certificate, 0o644);
-}
-
-async function readCredentials(certificateFile: string, keyFile: string): Promise<Credentials> {
-  const [certificate, key] = await Promise.all([
-    readFile(certificateFile, "utf8"),
-    readFile(keyFile, "utf8"),
-  ]);
-  return { certificate, key };
-}
-
-/** Whole or not at all, and never readable by others in between. */
-async function writeWhole(file: string, text: string, mode: number): Promise<void> {
-  const partial = `${file}.new`;
-  await writeFile(partial, text, { mode, flush: true });
-  await chmod(partial, mode);
-  await rename(partial, file);
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
+  return Controller.start({ paths, authorities, certificate, settings, log }, host, port);
 }

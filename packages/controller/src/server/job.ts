@@ -2,7 +2,16 @@
  * One job of a fan-out job as the controller knows it: the host's last word, what operators have received, what waits
  * for the host. It talks to nobody; whoever changes it is told nothing but whether something changed.
  */
-import type { HostId, HostName, JobId, JobStatus, OutputMode, OutputName, Tail } from "@outpost/protocol";
+import type {
+  HostId,
+  HostName,
+  JobId,
+  JobStatus,
+  OutputMode,
+  OutputName,
+  Tail,
+  WireError,
+} from "@outpost/protocol";
 import type { HostLink } from "./bus.ts";
 import type { JobRecord, Received, Waiting } from "./catalogue/fan-outs.ts";
 import { isEnded, looksDifferent, mergeStatus } from "./job-status.ts";
@@ -28,6 +37,7 @@ export class Job {
   #status: JobStatus;
   #received: Received;
   #waiting: Waiting | undefined;
+  #refused: WireError | undefined;
   #held: boolean;
   #collected: boolean;
 
@@ -57,11 +67,23 @@ export class Job {
     return this.#received;
   }
 
+  /** Why the host did not do what was asked of it last; known as long as this process lives. */
+  get refused(): WireError | undefined {
+    return this.#refused;
+  }
+
+  /** The host will not do what waits for it. */
+  refuse(why: WireError): void {
+    this.#waiting = undefined;
+    this.#refused = why;
+  }
+
   get waiting(): Waiting | undefined {
     return this.#waiting;
   }
 
   set waiting(waiting: Waiting | undefined) {
+    if (waiting !== undefined) this.#refused = undefined;
     this.#waiting = waiting;
   }
 

@@ -5,6 +5,7 @@
 import {
   type Clock,
   commandText,
+  type EndReason,
   type FanOutStartParams,
   type HostId,
   type HostName,
@@ -13,6 +14,8 @@ import {
   OutpostError,
 } from "@outpost/protocol";
 import type { Logger } from "pino";
+import { agentTooOld } from "./agent-version.ts";
+import { packAuthorization } from "./authorization.ts";
 import type { Bus } from "./bus.ts";
 import type { JobRecord } from "./catalogue/fan-outs.ts";
 import type { Collector } from "./collector.ts";
@@ -38,6 +41,12 @@ export interface LaunchOptions {
   readonly log: Logger;
 }
 
+/** Who has asked for a fan-out job, by name, and the number of that in the audit log. */
+export interface Requester {
+  readonly operator: string;
+  readonly request: number;
+}
+
 type Target = { readonly id: HostId; readonly name: HostName };
 
 export class Launch {
@@ -51,14 +60,19 @@ export class Launch {
    * Records a new fan-out job and sends it. Synchronous, so that a `fanout.receive` right behind finds it.
    * @throws OutpostError `limit_exceeded` when it is too large for one message, `disk_full`; nothing was sent then
    */
-  start(params: FanOutStartParams, operator: string, targets: readonly Target[]): FanOut {
+  start(params: FanOutStartParams, { operator, request }: Requester, targets: readonly Target[]): FanOut {
     const { fanOuts, dispatch, tails, clock, settings } = this.#options;
-    const { job: id, spec, mode, name, receiving } = params;
+    const { job: id, spec, mode, name, receiving, secrets, authorization } = params;
     const createdAt = clock.now();
     const expiresAt = createdAt + settings.startExpiryMs;
     // What is collected is not received from the start's answer; holding that back would only delay it.
     const isInline = receiving && mode === "keep";
-    const packed = dispatch.pack({ id, operator, expiresAt }, spec, isInline);
+    const packed = dispatch.pack(
+      { id, operator, mode, expiresAt },
+      spec,
+      { secrets, authorization },
+      isInline,
+    );
     const fanOut = fanOuts.create(
       {
         id,
@@ -69,6 +83,9 @@ export class Launch {
         createdAt,
         expiresAt,
         spec: packSpec(spec),
+        authorization: authorization === undefined ? undefined : packAuthorization(authorization),
+        hadSecrets: secrets !== undefined,
+        request,
         hosts: targets.length,
         endedAt: undefined,
         inputSize: undefined,
@@ -77,6 +94,8 @@ export class Launch {
       },
       targets.map((target, position) => this.#newJob(params, target, position, createdAt)),
     );
+    fanOut.keepSecrets(secrets);
+    if (secrets !== undefined) clock.after(settings.startExpiryMs, () => fanOut.keepSecrets(undefined));
     if (isInline) tails.expect(fanOut);
     dispatch.start(fanOut, packed);
     this.#attend(fanOut, spec);
@@ -93,18 +112,15 @@ export class Launch {
     inputs.sweep().catch((error: unknown) => log.warn({ err: error }, "old inputs could not be removed"));
   }
 
-  /** A host that cannot be reached is certain not to run it: its job has ended before it began. */
-  #newJob(params: FanOutStartParams, { id, name }: Target, position: number, now: number): JobRecord {
-    const isReachable = this.#options.bus.link(id) !== undefined;
-    const status: JobStatus = isReachable
-      ? { job: params.job, state: "pending", output: noOutput() }
-      : {
-          job: params.job,
-          state: "failed",
-          endedAt: now,
-          reason: { code: "host_unreachable", message: this.#unreachable(id, name) },
-          output: noOutput(),
-        };
+  /** A host that cannot be reached, or is too old for what is asked, is certain not to run it: its job has ended before it
+   * began. */
+  #newJob(params: FanOutStartParams, target: Target, position: number, now: number): JobRecord {
+    const { id, name } = target;
+    const reason = this.#neverStarts(params, target);
+    const status: JobStatus =
+      reason === undefined
+        ? { job: params.job, state: "pending", output: noOutput() }
+        : { job: params.job, state: "failed", endedAt: now, reason, output: noOutput() };
     return {
       fanOut: params.job,
       host: id,
@@ -113,10 +129,17 @@ export class Launch {
       status,
       received: { stdout: 0, stderr: 0, timeline: 0 },
       unread: 0,
-      held: isReachable,
+      held: reason === undefined,
       collected: false,
       waiting: undefined,
     };
+  }
+
+  #neverStarts({ spec, secrets }: FanOutStartParams, { id, name }: Target): EndReason | undefined {
+    const { bus } = this.#options;
+    if (bus.link(id) === undefined) return { code: "host_unreachable", message: this.#unreachable(id, name) };
+    const tooOld = agentTooOld(bus, { id, name }, { ...spec, secrets });
+    return tooOld === undefined ? undefined : { code: "refused", message: tooOld.message };
   }
 
   #unreachable(id: HostId, name: HostName): string {

@@ -33,6 +33,8 @@ export function adoptLocalJob(options: AdoptionOptions, host: Host, reported: Jo
   if (origin === undefined || reported.removed === true || fanOuts.find(reported.job) !== undefined) {
     return undefined;
   }
+  // Nothing of a host that nobody has approved is shown to anybody. Once it is, it reports its jobs again.
+  if (host.quarantinedSince !== undefined) return undefined;
   try {
     return create(options, host, reported, origin);
   } catch (error) {
@@ -67,6 +69,9 @@ function create(
       // Never ours to start.
       expiresAt: createdAt,
       spec: undefined,
+      authorization: undefined,
+      hadSecrets: false,
+      request: undefined,
       hosts: 1,
       endedAt: undefined,
       inputSize: undefined,

@@ -1,6 +1,8 @@
 /**
  * Which hosts there are and which of them are connected. One live connection per host: the newest replaces an older,
  * half-open one, because an agent dials again only when it has given the old one up.
+ *
+ *     add ──▶ (quarantine ──approve──▶) known ──remove──▶ gone: its connection ends, and its name is free
  */
 import {
   type Clock,
@@ -16,11 +18,12 @@ import {
 import type { Logger } from "pino";
 import type { Bus, HostLink } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
-import type { HostRecord } from "./catalogue/hosts.ts";
+import type { CertificateRecord, HostRecord } from "./catalogue/hosts.ts";
 
-/** A link that presence can end. */
+/** A link that presence can end, and tell something. */
 export interface AgentLink extends HostLink {
   abort(error: OutpostError): void;
+  notify(method: "certificate.outdated", params: Record<string, never>): void;
 }
 
 export interface Host {
@@ -28,13 +31,21 @@ export interface Host {
   readonly name: HostName;
   readonly labels: Labels;
   readonly enrolledAt: number;
+  /** Since when it waits for somebody to approve it; nothing runs there until then. */
+  readonly quarantinedSince: number | undefined;
+  /** Of the last certificate that was issued to it or that it has shown. */
+  readonly certificate: CertificateRecord | undefined;
 }
 
 /** Plain fields: with ten thousand idle hosts every closure counts. */
 interface Entry extends Host {
+  quarantinedSince: number | undefined;
+  certificate: CertificateRecord | undefined;
   facts: Facts;
   lastSeen: number | undefined;
   link: AgentLink | undefined;
+  /** The protocol version of that link. */
+  version: number;
   listeners: Set<() => void> | undefined;
 }
 
@@ -61,9 +72,46 @@ export class Presence implements Bus, Disposable {
 
   /** A host has enrolled. */
   add(record: HostRecord): void {
-    const entry: Entry = { ...record, link: undefined, listeners: undefined };
+    const entry: Entry = { ...record, link: undefined, version: 0, listeners: undefined };
     this.#hosts.set(entry.id, entry);
     this.#byName.set(entry.name, entry);
+  }
+
+  /** An operator lets it out of quarantine. @throws OutpostError `disk_full` */
+  approve(id: HostId): void {
+    const entry = this.#hosts.get(id);
+    if (entry?.quarantinedSince === undefined) return;
+    this.#catalogue.transaction("synced", () => this.#catalogue.hosts.approve(id));
+    entry.quarantinedSince = undefined;
+    this.#changed(entry);
+  }
+
+  /** It is revoked: no connection of it is let in from now on, the one that it has ends, and its name is free.
+   * @throws OutpostError `disk_full` */
+  remove(id: HostId, by: string): void {
+    const entry = this.#hosts.get(id);
+    if (entry === undefined) return;
+    const { name, link } = entry;
+    const removedAt = this.#clock.now();
+    this.#catalogue.transaction("synced", () => {
+      this.#catalogue.removals.insert({ id, kind: "host", name, removedAt, removedBy: by });
+      this.#catalogue.hosts.delete(id);
+    });
+    this.#hosts.delete(id);
+    this.#byName.delete(name);
+    entry.link = undefined;
+    link?.abort(new OutpostError(ErrorCode.denied, `the host ${name} was removed by ${by}`));
+    this.#changed(entry);
+  }
+
+  /** A certificate was issued to it, or it has come with one. */
+  certified(id: HostId, certificate: CertificateRecord): void {
+    const entry = this.#hosts.get(id);
+    const before = entry?.certificate;
+    if (entry === undefined) return;
+    if (before?.authority === certificate.authority && before.expiresAt === certificate.expiresAt) return;
+    entry.certificate = certificate;
+    this.#record(() => this.#catalogue.hosts.certified(id, certificate));
   }
 
   host(id: HostId): Host | undefined {
@@ -78,9 +126,17 @@ export class Presence implements Bus, Disposable {
     return this.#hosts.values();
   }
 
-  link(id: HostId): HostLink | undefined {
+  has(id: HostId): boolean {
+    return this.#hosts.has(id);
+  }
+
+  link(id: HostId): AgentLink | undefined {
     const link = this.#hosts.get(id)?.link;
     return link?.isOpen === true ? link : undefined;
+  }
+
+  version(id: HostId): number | undefined {
+    return this.link(id) === undefined ? undefined : this.#hosts.get(id)!.version;
   }
 
   lastSeen(id: HostId): number | undefined {
@@ -100,11 +156,12 @@ export class Presence implements Bus, Disposable {
   }
 
   /** The agent of a host has said hello. */
-  connected(id: HostId, link: AgentLink, facts: Facts | undefined): void {
+  connected(id: HostId, link: AgentLink, version: number, facts: Facts | undefined): void {
     const entry = this.#hosts.get(id);
     if (entry === undefined) return;
     const older = entry.link;
     entry.link = link;
+    entry.version = version;
     entry.lastSeen = this.#clock.now();
     if (facts !== undefined) entry.facts = facts;
     this.#record(() => this.#catalogue.hosts.connected(id, entry.lastSeen!, entry.facts));
@@ -124,6 +181,21 @@ export class Presence implements Bus, Disposable {
     this.#changed(entry);
   }
 
+  /** Ends the connection of a host, which may come again. */
+  cut(id: HostId, error: OutpostError): void {
+    this.#hosts.get(id)?.link?.abort(error);
+  }
+
+  /** Ends the connections of hosts whose certificate has ended and that have not fetched another. */
+  endExpired(now: number): void {
+    for (const { name, link, certificate } of this.#hosts.values()) {
+      if (link === undefined || certificate === undefined || certificate.expiresAt > now) continue;
+      const since = new Date(certificate.expiresAt).toISOString();
+      this.#log.warn({ host: name, since }, "an agent's certificate has expired without being renewed");
+      link.abort(new OutpostError(ErrorCode.denied, `the certificate of ${name} has expired at ${since}`));
+    }
+  }
+
   state(id: HostId): HostState {
     const entry = this.#hosts.get(id);
     if (entry?.link !== undefined) return "connected";
@@ -131,12 +203,20 @@ export class Presence implements Bus, Disposable {
   }
 
   info({ id }: Host): HostInfo {
-    const { name, labels, facts, enrolledAt } = this.#hosts.get(id)!;
+    const { name, labels, facts, enrolledAt, quarantinedSince, certificate } = this.#hosts.get(id)!;
     const state = this.state(id);
     const lastSeen = this.lastSeen(id);
-    // Facts are as of the last hello; those of the enrolment would be taken for it.
-    const seen = lastSeen === undefined ? {} : { facts, lastSeen };
-    return { id, name, state, labels, enrolledAt, ...seen };
+    return {
+      id,
+      name,
+      state,
+      labels,
+      enrolledAt,
+      // Facts are as of the last hello; those of the enrolment would be taken for it.
+      ...(lastSeen === undefined ? {} : { facts, lastSeen }),
+      ...(quarantinedSince === undefined ? {} : { quarantinedSince }),
+      ...(certificate === undefined ? {} : { certificateExpiresAt: certificate.expiresAt }),
+    };
   }
 
   /** Stops noting. Call it when all connections have ended, so that their last moments are recorded. */
@@ -153,7 +233,7 @@ export class Presence implements Bus, Disposable {
     try {
       this.#catalogue.transaction("unsynced", work);
     } catch (error) {
-      this.#log.warn({ err: error }, "when hosts were last seen could not be recorded");
+      this.#log.warn({ err: error }, "what is known of a host could not be recorded");
     }
   }
 

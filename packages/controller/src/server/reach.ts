@@ -34,6 +34,7 @@ export function hostUnreachable(
   what?: string,
   cause?: unknown,
 ): OutpostError {
+  if (!bus.has(id)) return hostRemoved({ name }, cause);
   const since = bus.lastSeen(id);
   const seen = since === undefined ? "it has never connected" : `last seen ${new Date(since).toISOString()}`;
   return new OutpostError(
@@ -41,6 +42,13 @@ export function hostUnreachable(
     what ?? `${name} has no connection to the controller (${seen})`,
     { data: { host: name, ...(since === undefined ? {} : { since }) }, cause },
   );
+}
+
+function hostRemoved({ name }: Pick<SessionHost, "name">, cause?: unknown): OutpostError {
+  return new OutpostError(ErrorCode.notFound, `the host ${name} was removed`, {
+    data: { host: name },
+    cause,
+  });
 }
 
 export interface NextLinkOptions {
@@ -51,7 +59,7 @@ export interface NextLinkOptions {
 
 /**
  * The host's connection, as soon as it has one.
- * @throws OutpostError `host_unreachable` when the time ran out; the signal's reason
+ * @throws OutpostError `host_unreachable` when the time ran out; `not_found` when the host was removed; the signal's reason
  */
 export async function nextLink(
   bus: Bus,
@@ -62,10 +70,12 @@ export async function nextLink(
   signal?.throwIfAborted();
   const now = bus.link(host.id);
   if (now !== undefined) return now;
+  if (!bus.has(host.id)) throw hostRemoved(host);
   const { promise, resolve, reject } = Promise.withResolvers<HostLink>();
   const unwatch = bus.watch(host.id, () => {
     const link = bus.link(host.id);
     if (link !== undefined) resolve(link);
+    else if (!bus.has(host.id)) reject(hostRemoved(host));
   });
   const onAbort = (): void => reject(OutpostError.from(signal?.reason, ErrorCode.cancelled));
   signal?.addEventListener("abort", onAbort);

@@ -51,6 +51,9 @@ export class Receive {
   readonly #openStream: () => OutgoingStream;
   readonly #ended = new AbortController();
   readonly #parts = new Map<Job, HostPart>();
+  /** How far each stream to the operator is counted in `#counted`. */
+  readonly #counts = new Map<OutgoingStream, number>();
+  #counted = 0;
 
   constructor(
     services: ReceiveServices,
@@ -90,6 +93,20 @@ export class Receive {
     }
   }
 
+  /** How many bytes of stdout and stderr have gone to the operator. */
+  get bytes(): number {
+    for (const stream of this.#counts.keys()) this.#count(stream, stream.offset);
+    return this.#counted;
+  }
+
+  /** @param next where the stream goes on: behind a gap, that is further than it has come */
+  #count(stream: OutgoingStream, next: number): void {
+    const from = this.#counts.get(stream);
+    if (from === undefined) return;
+    this.#counted += Math.max(0, stream.offset - from);
+    this.#counts.set(stream, Math.max(from, next));
+  }
+
   async #runPart(part: HostPart): Promise<void> {
     const { bus, tails } = this.#services;
     const unwatch = bus.watch(part.job.host, () => this.#changed(part.job));
@@ -98,6 +115,8 @@ export class Receive {
       const done = await part.relay.run();
       this.#parts.delete(part.job);
       this.#call.emit("receive.done", done);
+      const { stdout, stderr } = done.tail ?? {};
+      this.#counted += (stdout?.bytes.byteLength ?? 0) + (stderr?.bytes.byteLength ?? 0);
       tails.drop(part.job);
     } finally {
       unwatch();
@@ -134,7 +153,7 @@ export class Receive {
   }
 
   #relay(job: Job, cap: number): HostPart["relay"] {
-    const { follow, window, packed = false } = this.#params;
+    const { follow, window, packed = false, authorization } = this.#params;
     const options = {
       ...this.#services,
       fanOut: this.#fanOut,
@@ -144,6 +163,7 @@ export class Receive {
       window,
       cap,
       packed,
+      authorization,
       sink: this.#sink(job),
       signal: this.#ended.signal,
     };
@@ -160,14 +180,21 @@ export class Receive {
 
   #sink({ hostName }: Job): OperatorSink {
     const { window } = this.#params;
+    const streams = new Map<StreamName, OutgoingStream>();
     return {
       open: (name, offset) => {
         const stream = this.#openStream();
         this.#call.emit("receive.opened", { host: hostName, stream: stream.number, name, offset });
         stream.begin(offset, window);
+        streams.set(name, stream);
+        if (name !== "timeline") this.#counts.set(stream, offset);
         return stream;
       },
-      gap: (name, gap) => this.#call.emit("receive.gap", { host: hostName, name, gap }),
+      gap: (name, gap) => {
+        this.#call.emit("receive.gap", { host: hostName, name, gap });
+        const stream = streams.get(name);
+        if (stream !== undefined) this.#count(stream, gap.to);
+      },
       fail: (error) => this.#end(error),
     };
   }

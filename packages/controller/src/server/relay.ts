@@ -9,6 +9,7 @@
  *        └───────────cut, or busy─────┘
  */
 import {
+  type Authorization,
   type Clock,
   ErrorCode,
   type FanOutDone,
@@ -54,6 +55,8 @@ export interface RelayOptions {
   readonly cap: number;
   /** The operator takes packed chunks; they pass as they are. */
   readonly packed: boolean;
+  /** What the operator has signed for the hosts. */
+  readonly authorization?: Authorization | undefined;
   readonly sink: OperatorSink;
   readonly signal: AbortSignal;
 }
@@ -102,8 +105,9 @@ export class Relay {
 
   /** Returns the tail, or `undefined` when there is more to read. */
   async #read(link: HostLink): Promise<Tail | undefined> {
-    const { job, fanOut, fanOuts, follow, packed, signal } = this.#options;
-    const result = await readJob(link, job.id, this.#streams, { follow, packed, signal });
+    const { job, fanOut, fanOuts, follow, packed, authorization, signal } = this.#options;
+    const options = { follow, packed, authorization, signal };
+    const result = await readJob(link, job.id, this.#streams, options);
     fanOuts.note(fanOut, job, job.report(result.status, link));
     const tail = sliceTail(result.tail ?? {}, this.#streams);
     if (tail === undefined) {
@@ -128,7 +132,8 @@ export class Relay {
       this.#writeOff();
       return {};
     }
-    if (failures >= maxFailures) {
+    // A host's no is its last word.
+    if (failures >= maxFailures || error.code === ErrorCode.denied) {
       throw new OutpostError(error.code, `${job.hostName}: ${error.message}`, {
         data: { ...error.data, host: job.hostName },
         cause: error,

@@ -1,70 +1,80 @@
 /**
- * The one port: HTTPS with TLS 1.3, every connection a WebSocket. Which path a client may take is decided by its
- * certificate, at the upgrade:
+ * The one port: HTTPS with TLS 1.3, every connection a WebSocket. Which path a client may take is decided at the upgrade
+ * (`doors.ts`), where a refusal can say why.
  *
- *     /enrol      no certificate; a token decides later
- *     /agent      a host's certificate of our CA, and the host is in the catalogue
- *     /operator   an operator's certificate of our CA, and the operator is in the catalogue
+ *     TCP ──▶ TLS handshake ──▶ upgrade request ──▶ WebSocket ──▶ hello
+ *     └────── arrivalTimeoutMs, maxHandshakes ───┘             └─ the peer's business
  */
+import { constants, type X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
-import { ErrorCode, type MessageSocket, OutpostError } from "@outpost/protocol";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { Credentials } from "@outpost/access";
+import { chainHeader, ErrorCode, type MessageSocket, OutpostError } from "@outpost/protocol";
 import { refuseUpgrade, WebSocketAcceptor } from "@outpost/protocol/websocket";
 import type { Admission } from "./admission.ts";
-import type { Credentials } from "./authority.ts";
-import { identityOf, type Identity } from "./identity.ts";
+import type { Caller, Visitor } from "./doors.ts";
 
 /** All suites of TLS 1.3, the one with the least work first: output is most of what we carry, and 128 bits are enough. */
 const ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
-const handshakeTimeoutMs = 10_000;
+/** What a host that enrols may say at once, in bytes: its hello and its request are a few kilobytes. Who has no
+ * certificate yet MUST NOT make us hold more. */
+const maxNewcomerMessageBytes = 64 * 1024;
 
-/** Who comes in through which door. */
-export type Visitor = Identity | { readonly kind: "newcomer" };
-
-export interface ServerOptions {
+/** The server's certificate, and whom it believes. */
+export interface ServerTrust {
   readonly credentials: Credentials;
-  /** The CA's certificate, PEM. */
+  /** The CA that has signed it, PEM; shown beside it, so that a host that enrols compares it with its token. */
   readonly authority: string;
-  readonly admission: Admission;
-  /** Whether the catalogue knows this identity. */
-  readonly isKnown: (identity: Identity) => boolean;
-  /** A visitor has come in. `greeted` gives its place among those who arrive back; the socket's end does, too. */
-  readonly accept: (visitor: Visitor, socket: MessageSocket, greeted: () => void) => void;
+  /** From which authorities certificates of clients may come, PEM. */
+  readonly authorities: readonly string[];
 }
 
-interface Refusal {
-  readonly status: 403 | 404;
-  readonly reason: string;
+export interface ServerOptions {
+  readonly trust: ServerTrust;
+  readonly admission: Admission;
+  /** How long a connection may take to its upgrade request, in milliseconds. */
+  readonly arrivalTimeoutMs: number;
+  /** Lets a caller in. @throws OutpostError `denied`, `not_found` */
+  readonly admit: (caller: Caller) => Visitor;
+  /** A visitor has come in. `greeted` gives its place among those who arrive back; the socket's end does, too. */
+  readonly accept: (visitor: Visitor, socket: MessageSocket, greeted: () => void) => void;
+  /** Told of faults of ours while somebody was let in. */
+  readonly fault: (error: unknown) => void;
+}
+
+/** A connection that has not asked for its upgrade yet. */
+interface Arrival {
+  readonly socket: Socket;
+  /** It has asked, or is gone. */
+  readonly end: () => void;
 }
 
 export class ControllerServer {
   readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #acceptor = new WebSocketAcceptor();
+  readonly #newcomerAcceptor = new WebSocketAcceptor(maxNewcomerMessageBytes);
   readonly #sockets = new Set<Socket>();
+  /** By the address and port of the other side: what TLS hands out is another socket than the one that came. */
+  readonly #arrivals = new Map<string, Arrival>();
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    const { credentials, authority, admission } = options;
     this.#server = createServer(
       {
-        // With the CA's certificate: a host that enrols compares it with its token.
-        cert: credentials.certificate + authority,
-        key: credentials.key,
-        ca: authority,
-        minVersion: "TLSv1.3",
-        ciphers,
+        ...secureContext(options.trust),
         requestCert: true,
         // Decided at the upgrade, where the refusal can say why.
         rejectUnauthorized: false,
-        handshakeTimeout: handshakeTimeoutMs,
-        headersTimeout: handshakeTimeoutMs,
-        requestTimeout: handshakeTimeoutMs,
+        // Both of these start anew with every byte that comes; the timer of an arrival does not.
+        handshakeTimeout: options.arrivalTimeoutMs,
+        requestTimeout: options.arrivalTimeoutMs,
+        headersTimeout: options.arrivalTimeoutMs,
         maxHeaderSize: 8 * 1024,
       },
       (_request, response) => {
@@ -73,11 +83,14 @@ export class ControllerServer {
       },
     );
     this.#server.prependListener("connection", (socket: Socket) => this.#onConnection(socket));
-    this.#server.on("secureConnection", () => admission.handshakeEnded());
-    this.#server.on("tlsClientError", () => admission.handshakeEnded());
     this.#server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#onUpgrade(request, socket, head),
     );
+  }
+
+  /** Shows another certificate, and believes others, from the next connection on. Those that are there go on. */
+  renew(trust: ServerTrust): void {
+    this.#server.setSecureContext(secureContext(trust));
   }
 
   /** Resolves with the port. @throws OutpostError `conflict` when the port is in use, `denied` when it may not be used */
@@ -102,30 +115,49 @@ export class ControllerServer {
   }
 
   #onConnection(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    const { admission, arrivalTimeoutMs } = this.#options;
+    const leave = admission.handshake(socket.remoteAddress);
     // The listeners behind us find it destroyed, and report a failed handshake.
-    if (!this.#options.admission.handshakeBegun()) socket.destroy();
+    if (leave === undefined) {
+      socket.destroy();
+      return;
+    }
+    const caller = callerOf(socket);
+    const timer = setTimeout(() => socket.destroy(), arrivalTimeoutMs);
+    const end = (): void => {
+      leave();
+      clearTimeout(timer);
+      this.#arrivals.delete(caller);
+    };
+    this.#sockets.add(socket);
+    this.#arrivals.set(caller, { socket, end });
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      // Its port may have been taken by another one meanwhile.
+      if (this.#arrivals.get(caller)?.socket === socket) end();
+      else leave();
+      clearTimeout(timer);
+    });
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { admission, accept } = this.#options;
     // Until the WebSocket has it, a reset would be an uncaught error.
     const ignore = (): void => {};
     socket.on("error", ignore);
-    const visitor = this.#visitor(request);
-    if ("reason" in visitor) {
-      refuseUpgrade(socket, visitor.status, visitor.reason);
-      return;
-    }
-    const { admission, accept } = this.#options;
-    const greeted = visitor.kind === "newcomer" ? admission.enrol() : admission.greet();
+    const visitor = this.#admit(request, socket);
+    if (visitor === undefined) return;
+    const isNewcomer = visitor.kind === "newcomer";
+    const greeted = isNewcomer ? admission.enrol(request.socket.remoteAddress) : admission.greet();
     if (greeted === undefined) {
       refuseUpgrade(socket, 503, "too many connections are arriving at once", admission.retryAfterMs());
       return;
     }
     // A request that is no WebSocket handshake is answered and closed by the acceptor.
     socket.once("close", greeted);
-    this.#acceptor.accept(request, socket, head, (messages) => {
+    const acceptor = isNewcomer ? this.#newcomerAcceptor : this.#acceptor;
+    acceptor.accept(request, socket, head, (messages) => {
+      this.#arrivals.get(callerOf(request.socket))?.end();
       socket.off("error", ignore);
       accept(visitor, messages, () => {
         socket.off("close", greeted);
@@ -134,60 +166,48 @@ export class ControllerServer {
     });
   }
 
-  #visitor(request: IncomingMessage): Visitor | Refusal {
-    const path = (request.url ?? "").split("?", 1)[0];
-    switch (path) {
-      case "/enrol":
-        return { kind: "newcomer" };
-      case "/agent":
-        return this.#identified(request.socket as TLSSocket, "host");
-      case "/operator":
-        return this.#identified(request.socket as TLSSocket, "operator");
-      default:
-        return {
-          status: 404,
-          reason: "there is nothing at this path; the controller has /agent, /operator and /enrol",
-        };
+  /** `undefined`: it was refused. It is still arriving then, until it has taken the refusal. */
+  #admit(request: IncomingMessage, socket: Duplex): Visitor | undefined {
+    try {
+      return this.#options.admit({
+        path: (request.url ?? "").split("?", 1)[0]!,
+        certificate: certificateOf(request.socket as TLSSocket),
+        chain: request.headers[chainHeader],
+      });
+    } catch (error) {
+      if (!(error instanceof OutpostError)) this.#options.fault(error);
+      const { code, message } = OutpostError.from(error);
+      refuseUpgrade(socket, statusOf(code), message, this.#options.admission.retryAfterMs());
+      return undefined;
     }
-  }
-
-  #identified(socket: TLSSocket, kind: Identity["kind"]): Identity | Refusal {
-    const refuse = (reason: string): Refusal => ({ status: 403, reason });
-    const certificate = socket.getPeerX509Certificate();
-    if (certificate === undefined) return refuse(`a client certificate is needed here, and none was shown`);
-    if (!socket.authorized) return refuse(unauthorisedReason(String(socket.authorizationError)));
-    const identity = identityOf(certificate);
-    if (identity === undefined) return refuse("the client certificate names no host and no operator");
-    if (identity.kind !== kind) {
-      const article = { host: "a host's", operator: "an operator's" };
-      return refuse(`the client certificate is ${article[identity.kind]}; ${article[kind]} is needed here`);
-    }
-    if (!this.#options.isKnown(identity)) {
-      return refuse(`the ${identity.kind} ${identity.id} is not in this controller's catalogue (any more)`);
-    }
-    return identity;
   }
 }
 
-/** @param code as OpenSSL names it, https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/ */
-function unauthorisedReason(code: string): string {
-  switch (code) {
-    case "CERT_HAS_EXPIRED":
-      return "the client certificate has expired";
-    case "CERT_NOT_YET_VALID":
-      return "the client certificate is not valid yet; is a clock wrong?";
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-    case "UNABLE_TO_GET_ISSUER_CERT":
-    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "CERT_SIGNATURE_FAILURE":
-      return "the client certificate was not signed by this controller's CA; was it made for another controller, or this one set up anew?";
-    case "INVALID_PURPOSE":
-      return "the certificate is not one for clients";
-    default:
-      return `the client certificate is not accepted (${code})`;
-  }
+function secureContext({ credentials, authority, authorities }: ServerTrust): SecureContextOptions {
+  return {
+    cert: credentials.certificate + authority,
+    key: credentials.key,
+    ca: [...authorities],
+    minVersion: "TLSv1.3",
+    ciphers,
+    // No tickets: who resumes a session shows no certificate, and the one that the session remembers may have ended, or
+    // its CA may not be trusted any more. Our clients do not resume anyway.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+/** The certificate of the other side. TLS has verified that it has the key, and not more than that is relied upon. */
+function certificateOf(socket: TLSSocket): X509Certificate | undefined {
+  return socket.getPeerX509Certificate();
+}
+
+function callerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress ?? ""} ${String(remotePort)}`;
+}
+
+function statusOf(code: ErrorCode): 403 | 404 | 503 {
+  if (code === ErrorCode.denied) return 403;
+  return code === ErrorCode.notFound ? 404 : 503;
 }
 
 function listenError(host: string, port: number, error: NodeJS.ErrnoException): OutpostError {

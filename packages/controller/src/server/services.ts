@@ -1,26 +1,40 @@
 /** What the controller consists of, below its connections; composed here, used by handlers. */
 import type { Clock, JobId } from "@outpost/protocol";
 import type { Logger } from "pino";
-import type { Authorisation } from "./authorisation.ts";
-import type { Authority } from "./authority.ts";
+import type { Audit } from "./audit.ts";
+import { Authorisation } from "./authorisation.ts";
+import type { Authorities } from "./authorities.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { CollectedStore } from "./collected-store.ts";
 import { Collector } from "./collector.ts";
+import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Enrolment } from "./enrolment.ts";
+import { auditEnd } from "./fan-out-audit.ts";
 import type { FanOut } from "./fan-out.ts";
 import { FanOuts } from "./fan-outs.ts";
 import { HeldTails } from "./held-tails.ts";
 import { InputSpools } from "./input-spool.ts";
 import type { Job } from "./job.ts";
 import { Launch } from "./launch.ts";
+import { Operators } from "./operators.ts";
+import type { PolicyFile } from "./policy-file.ts";
 import { Presence } from "./presence.ts";
+import { Rotation, type RotationOptions } from "./rotation.ts";
 import { Sessions } from "./sessions.ts";
 import type { ControllerSettings } from "./settings.ts";
+import { Tokens } from "./tokens.ts";
 
 export interface Services {
   readonly catalogue: Catalogue;
+  readonly audit: Audit;
+  readonly policy: PolicyFile;
   readonly authorisation: Authorisation;
+  readonly authorities: Authorities;
+  readonly rotation: Rotation;
+  readonly connections: Connections;
+  readonly operators: Operators;
+  readonly tokens: Tokens;
   readonly enrolment: Enrolment;
   readonly presence: Presence;
   /** The same as `presence`, for those who only reach hosts. */
@@ -39,8 +53,13 @@ export interface Services {
 
 export interface ComposeOptions {
   readonly catalogue: Catalogue;
-  readonly authority: Authority;
-  readonly authorisation: Authorisation;
+  readonly authorities: Authorities;
+  /** The server's own certificate. */
+  readonly certificate: RotationOptions["certificate"];
+  /** Told when the server has another certificate, or believes in other authorities. */
+  readonly trustChanged: () => void;
+  readonly audit: Audit;
+  readonly policy: PolicyFile;
   readonly store: CollectedStore;
   readonly inputsDirectory: string;
   readonly clock: Clock;
@@ -55,7 +74,9 @@ export interface Composed {
 }
 
 export function composeServices(options: ComposeOptions): Composed {
-  const { catalogue, authority, authorisation, store, inputsDirectory, clock, settings, log } = options;
+  const { catalogue, authorities, certificate, trustChanged, audit, policy } = options;
+  const { store, inputsDirectory, clock, settings, log } = options;
+  const authorisation = new Authorisation(policy);
   const presence = new Presence(catalogue, clock, log);
   const bus = presence;
   const inputs = new InputSpools(inputsDirectory, settings.maxInputBytes);
@@ -64,17 +85,48 @@ export function composeServices(options: ComposeOptions): Composed {
       log.warn({ job: id, err: error }, "files of a removed job could not be removed");
     });
   };
-  const fanOuts = new FanOuts({ catalogue, bus, clock, settings, log, forgotten });
+  const ended = (fanOut: FanOut): void => auditEnd(audit, fanOut, bus);
+  const fanOuts = new FanOuts({ catalogue, bus, clock, settings, log, forgotten, ended });
   const sessions = new Sessions({ catalogue, bus, clock, settings, log });
   const tails = new HeldTails(clock, settings);
   const dispatch = new Dispatch({ bus, fanOuts, tails, clock, settings, log });
   const collector = new Collector({ bus, fanOuts, dispatch, store, clock, settings, log });
   const launch = new Launch({ bus, fanOuts, dispatch, tails, collector, inputs, clock, settings, log });
-  const enrolment = new Enrolment({ catalogue, authority, clock, enrolled: (host) => presence.add(host) });
+  const connections = new Connections();
+  const operators = new Operators({ catalogue, connections, audit, clock, log });
+  const tokens = new Tokens({ catalogue, authorities, clock });
+  const enrolment = new Enrolment({
+    catalogue,
+    authorities,
+    tokens,
+    audit,
+    clock,
+    settings,
+    enrolled: (host) => presence.add(host),
+    certified: (host, issued) => presence.certified(host, issued),
+  });
+  const changed = trustChanged;
+  const rotation = new Rotation({
+    authorities,
+    certificate,
+    presence,
+    tokens,
+    clock,
+    settings,
+    log,
+    changed,
+  });
   return {
     services: {
       catalogue,
+      audit,
+      policy,
       authorisation,
+      authorities,
+      rotation,
+      connections,
+      operators,
+      tokens,
       enrolment,
       presence,
       bus,

@@ -13,6 +13,7 @@ import {
   type SessionOutcome,
   type SessionsOpenParams,
 } from "@outpost/protocol";
+import { agentTooOld } from "./agent-version.ts";
 import type { Bus, HostLink } from "./bus.ts";
 import { hostUnreachable, nextLink } from "./reach.ts";
 import { outcomes } from "./session-outcomes.ts";
@@ -42,9 +43,12 @@ export async function openSessions(
   hosts: readonly SessionHost[],
 ): Promise<SessionOutcome[]> {
   refuseTakenName(services.sessions, params, hosts);
-  const { session, spec } = params;
-  const packed = packRequest(agentMethods, "session.open", { session, spec, operator });
-  return outcomes(hosts, (host) => openOn(services, host, packed));
+  const { session, spec, authorization } = params;
+  const packed = packRequest(agentMethods, "session.open", { session, spec, operator, authorization });
+  return outcomes(hosts, (host) => {
+    const tooOld = agentTooOld(services.bus, host, spec);
+    return tooOld === undefined ? openOn(services, host, packed) : Promise.reject(tooOld);
+  });
 }
 
 /** The hosts would refuse it, too; here it is refused before any of them has opened anything. */

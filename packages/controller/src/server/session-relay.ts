@@ -44,6 +44,8 @@ export interface SessionRelayOptions {
   readonly clock: Clock;
   readonly host: SessionHost;
   readonly operator: OperatorStreams;
+  /** Told how many bytes of output have gone to the operator, when a connection of the host has brought all of its. */
+  readonly relayed: (bytes: number) => void;
 }
 
 /**
@@ -70,26 +72,34 @@ export async function relayAttach(
       if (attempt.hasBegun) throw hostCut(bus, host, error);
     } finally {
       attempt.end();
+      options.relayed(attempt.bytes);
     }
   }
 }
 
 /** @throws OutpostError the host's; `host_unreachable` with `data` `{host, since}`; `cancelled` */
 export async function relayRead(
-  { bus, host, operator }: SessionRelayOptions,
+  { bus, host, operator, relayed }: SessionRelayOptions,
   { host: _host, ...params }: SessionsReadParams,
   call: ReadCall,
 ): Promise<Result<Methods, "session.read">> {
-  return askHost(bus, host, (link) => readOver(link, operator, params, call));
+  return askHost(bus, host, async (link) => {
+    const output = new RelayedOutput(link, operator, params.window);
+    try {
+      return await readOver(link, output, params, call);
+    } finally {
+      output.close();
+      relayed(output.bytes);
+    }
+  });
 }
 
-async function readOver(
+function readOver(
   link: HostLink,
-  operator: OperatorStreams,
+  output: RelayedOutput,
   params: Omit<SessionsReadParams, "host">,
   call: ReadCall,
 ): Promise<Result<Methods, "session.read">> {
-  const output = new RelayedOutput(link, operator, params.window);
   const onEvent = (event: ReadEvent): void => {
     switch (event.event) {
       case "read.opened":
@@ -103,11 +113,7 @@ async function readOver(
         event satisfies never;
     }
   };
-  try {
-    return await link.request("session.read", params, { signal: call.signal, onEvent });
-  } finally {
-    output.close();
-  }
+  return link.request("session.read", params, { signal: call.signal, onEvent });
 }
 
 /** One attempt at attaching, over one connection of the host. */
@@ -138,6 +144,11 @@ class Attach {
   /** The operator has heard of a stream: what follows belongs to it, and another attempt would begin it again. */
   get hasBegun(): boolean {
     return this.#output.isOpen || this.#keysIn !== undefined;
+  }
+
+  /** Of output, that have gone to the operator. */
+  get bytes(): number {
+    return this.#output.bytes;
   }
 
   run(): Promise<Result<Methods, "session.attach">> {
@@ -195,6 +206,8 @@ class RelayedOutput {
   readonly #operator: OperatorStreams;
   readonly #window: number;
   #streams: { readonly incoming: IncomingStream; readonly out: OutgoingStream } | undefined;
+  /** Where the stream to the operator began; later by every gap in it. */
+  #begun = 0;
 
   constructor(link: HostLink, operator: OperatorStreams, window: number) {
     this.#link = link;
@@ -206,6 +219,11 @@ class RelayedOutput {
     return this.#streams !== undefined;
   }
 
+  /** That have gone to the operator. */
+  get bytes(): number {
+    return this.#streams === undefined ? 0 : this.#streams.out.offset - this.#begun;
+  }
+
   /** @param announce tells the operator the number of the stream */
   open({ stream, offset }: { stream: number; offset: number }, announce: (stream: number) => void): void {
     if (this.#streams !== undefined) throw twice("the stream of the output");
@@ -213,12 +231,17 @@ class RelayedOutput {
     const out = this.#operator.openStream();
     announce(out.number);
     out.begin(offset, this.#window);
+    this.#begun = offset;
     this.#streams = { out, incoming: relayStream(this.#link, stream, start, out) };
   }
 
   /** Before the stream is open, a gap only says why it begins later. */
   gap({ to }: SessionGap): void {
-    if (this.#streams !== undefined) relayGap(this.#streams.incoming, this.#streams.out, to);
+    if (this.#streams === undefined) return;
+    const { incoming, out } = this.#streams;
+    const { offset } = out;
+    relayGap(incoming, out, to);
+    this.#begun += out.offset - offset;
   }
 
   close(): void {

@@ -8,14 +8,22 @@ const maxNamed = 5;
 /**
  * The sessions of one id, on all of their hosts. A whole id counts before a name, and a name before the beginning of an
  * id; where several ids fit, the live ones count before those that have ended.
+ * @param mayList what the asker may see; where several fit, only these count
  * @throws OutpostError `not_found`; `conflict` naming the ids when several fit
  */
-export function resolveSession(sessions: Sessions, reference: string): HostSession[] {
+export function resolveSession(
+  sessions: Sessions,
+  reference: string,
+  mayList: (session: HostSession) => boolean,
+): HostSession[] {
   const exact = sessions.of(reference as SessionId);
   if (exact.length > 0) return exact;
   const all = [...sessions.all()];
   const named = all.filter(({ status }) => status.name === reference);
-  const ids = preferred(named.length > 0 ? named : all.filter(({ id }) => id.startsWith(reference)));
+  const fitting = named.length > 0 ? named : all.filter(({ id }) => id.startsWith(reference));
+  const visible = fitting.filter(mayList);
+  // Of those that the asker may not see, one is taken, and refused with the reason.
+  const ids = visible.length > 0 ? preferred(visible) : preferred(fitting).slice(0, 1);
   if (ids.length === 0) throw unknownSession(reference);
   if (ids.length > 1) {
     const some = ids.slice(0, maxNamed);

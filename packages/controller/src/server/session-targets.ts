@@ -1,11 +1,12 @@
 /** Which hosts a job runs on that is to run in sessions: those that hold them. */
 import { ErrorCode, type JobSpec, OutpostError } from "@outpost/protocol";
-import { evaluate, parse, sorted } from "../targets/index.ts";
+import { sorted } from "@outpost/protocol/targets";
 import type { Host } from "./presence.ts";
 import { howItEnded } from "./session-status.ts";
 import { unknownSession } from "./session-resolve.ts";
 import type { HostSession } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
+import { selectHosts } from "./target-hosts.ts";
 
 export interface SessionTargetServices {
   readonly sessions: Sessions;
@@ -33,9 +34,18 @@ export function hostsOfSessions(
   const hosts =
     targets === undefined
       ? sorted([...presence.hosts()].filter(({ id }) => held.has(id)))
-      : evaluate(parse(targets), presence.hosts());
+      : selectHosts(targets, presence.hosts());
   for (const host of hosts) check(host, held.get(host.id) ?? []);
   return hosts;
+}
+
+/** The one of the sessions that is on a host which `hostsOfSessions` has found. */
+export function sessionOn(
+  sessions: Sessions,
+  ids: readonly HostSession["id"][],
+  host: Host["id"],
+): HostSession {
+  return ids.map((id) => sessions.find(id, host)).find((session) => session !== undefined)!;
 }
 
 function holders(sessions: Sessions, ids: Iterable<HostSession["id"]>): Map<string, HostSession[]> {

@@ -32,7 +32,8 @@ export class Sessions implements Disposable {
   readonly #options: SessionsOptions;
   readonly #byId = new Map<SessionId, Map<HostId, HostSession>>();
   readonly #byHost = new Map<HostId, Map<SessionId, HostSession>>();
-  readonly #gone = new Set<string>();
+  /** Those that went lately, with who had opened each. */
+  readonly #gone = new Map<string, string | undefined>();
   readonly #dirty = new Set<HostSession>();
   readonly #listeners = new Set<(session: HostSession) => void>();
   #cancelFlush: (() => void) | undefined;
@@ -59,6 +60,11 @@ export class Sessions implements Disposable {
     return this.#byId.get(id)?.get(host);
   }
 
+  /** Who opened a session, by name; of one that went a moment ago, too, so that removing it twice is removing it once. */
+  ownerOf(id: SessionId, host: HostId): string | undefined {
+    return this.find(id, host)?.status.operator ?? this.#gone.get(key(host, id));
+  }
+
   /** Calls back after each change of any session. Returns what takes the listener away. */
   onChanged(listener: (session: HostSession) => void): () => void {
     this.#listeners.add(listener);
@@ -83,8 +89,8 @@ export class Sessions implements Disposable {
 
   /** A host has forgotten a session. */
   gone(host: Pick<SessionHost, "id">, id: SessionId): void {
-    this.#gone.add(key(host.id, id));
-    if (this.#gone.size > maxGone) this.#gone.delete(this.#gone.values().next().value!);
+    this.#gone.set(key(host.id, id), this.ownerOf(id, host.id));
+    if (this.#gone.size > maxGone) this.#gone.delete(this.#gone.keys().next().value!);
     const session = this.find(id, host.id);
     if (session !== undefined) this.#drop(session);
   }

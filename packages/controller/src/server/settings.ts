@@ -3,21 +3,41 @@
  * is in the protocol's `limits`.
  */
 export interface ControllerSettings {
-  /** TLS handshakes going on at once. Each costs about 1 ms of our CPU, so 512 are half a second of work. A connection
-   * beyond that is closed before its handshake; the dialer's backoff brings it back. */
+  /** Connections on their way to their upgrade, at once: TLS handshakes and what comes before and behind. Each costs about
+   * 1 ms of our CPU, so 512 are half a second of work. A connection beyond that is closed before its handshake; the
+   * dialer's backoff brings it back. */
   readonly maxHandshakes: number;
+  /** How many of them one network may have: an IPv4 address, or a /64 of IPv6. A quarter of all, so that one machine that
+   * begins handshakes and does not end them keeps nobody else out; with three more it does, for as long as it goes on. */
+  readonly maxHandshakesPerNetwork: number;
+  /** How long a connection may take from its first packet to a complete upgrade request, in milliseconds; then it is cut.
+   * On the slowest link that is of use that takes about a second; under a herd the handshake queues for as long again. */
+  readonly arrivalTimeoutMs: number;
+  /** How long an upgraded connection may take to say hello, in milliseconds; then it is cut. */
+  readonly helloTimeoutMs: number;
   /** Connections that are upgraded and have not finished their hello (agents: their inventory). Beyond it an upgrade is
    * answered 503 with a Retry-After, so that a herd of agents comes in at the pace at which it can be reconciled. */
   readonly maxGreetings: number;
   /** Hosts that enrol at once. Beyond it an upgrade is answered 503. Each signs one certificate and is gone; few suffice,
    * and who has no certificate yet may take no more from us. */
   readonly maxEnrolments: number;
+  /** How many of them one network may have; beyond it an upgrade is answered 503, too. A quarter of all. */
+  readonly maxEnrolmentsPerNetwork: number;
   /** How long an enrolling host may stay connected, in milliseconds; then it is cut off. Enrolling takes well under a second. */
   readonly enrolmentTimeoutMs: number;
   /** What Retry-After says at these limits, in milliseconds, drawn evenly from half of it to one and a half of it. */
   readonly retryAfterMs: number;
   /** What goodbye says at shutdown, in milliseconds, drawn evenly up to it. Short: a restart takes about a second. */
   readonly goodbyeRetryMs: number;
+  /** How long a host's certificate is valid, in days; its agent renews it at two thirds of that. Short, so that a key that
+   * was stolen unnoticed is soon worth nothing; long enough that a host may be off for a holiday. */
+  readonly hostCertificateDays: number;
+  /** How often the controller looks for certificates that have ended or end soon, its own included, in milliseconds. A
+   * connection outlives its certificate by as much. */
+  readonly certificateCheckMs: number;
+  /** Over how long the hosts are told that the CA changes, in milliseconds. Each costs one signature, about 1 ms: ten
+   * thousand at once would be ten seconds without anything else. */
+  readonly outdatedSpreadMs: number;
   /** How long after its creation a job may still be started, in milliseconds. A host that comes back later than that
    * answers for nothing any more: what was asked for a minute ago is not what is wanted now. */
   readonly startExpiryMs: number;
@@ -66,11 +86,18 @@ const mebibyte = 1024 * 1024;
 
 export const defaultControllerSettings: ControllerSettings = {
   maxHandshakes: 512,
+  maxHandshakesPerNetwork: 128,
+  arrivalTimeoutMs: 10_000,
+  helloTimeoutMs: 10_000,
   maxGreetings: 256,
   maxEnrolments: 64,
+  maxEnrolmentsPerNetwork: 16,
   enrolmentTimeoutMs: 30_000,
   retryAfterMs: 4_000,
   goodbyeRetryMs: 2_000,
+  hostCertificateDays: 30,
+  certificateCheckMs: minuteMs,
+  outdatedSpreadMs: minuteMs,
   startExpiryMs: minuteMs,
   inlineWaitMs: 150,
   maxHeldTailBytes: 64 * mebibyte,

@@ -1,13 +1,16 @@
 /**
  * Enrolment tokens as text.
  *
- *     outpost1_ base64url( SHA-256 of the CA certificate's DER, 32 bytes ‖ secret, 24 bytes )
+ *     outpost2_ base64url( SHA-256 of the CA's certificate (DER), 32 bytes
+ *                        ‖ SHA-256 of the operators' authority's certificate (DER), 32 bytes
+ *                        ‖ secret, 24 bytes )
  *
- * The catalogue keeps only the secret's hash. The secret is 192 random bits, so a plain hash is as good as a slow one.
+ * The host checks both before it believes in either. The catalogue keeps only the secret's hash. The secret is 192
+ * random bits, so a plain hash is as good as a slow one.
  */
 import { createHash, randomBytes } from "node:crypto";
 
-const prefix = "outpost1_";
+const prefix = "outpost2_";
 const secretBytes = 24;
 
 export interface NewToken {
@@ -17,10 +20,11 @@ export interface NewToken {
   readonly hash: Uint8Array;
 }
 
-export function createToken(authorityFingerprint: Uint8Array): NewToken {
+/** @param authority,operators fingerprints */
+export function createToken(authority: Uint8Array, operators: Uint8Array): NewToken {
   const secret = randomBytes(secretBytes);
   return {
-    text: prefix + Buffer.concat([authorityFingerprint, secret]).toString("base64url"),
+    text: prefix + Buffer.concat([authority, operators, secret]).toString("base64url"),
     hash: sha256(secret),
   };
 }

@@ -1,5 +1,6 @@
 /** The first exchange of every connection. */
 import * as v from "valibot";
+import { Pem } from "./certificate.ts";
 import { Facts } from "./host.ts";
 
 const Version = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -25,6 +26,9 @@ export const HelloResult = v.object({
   maxMessageBytes: v.pipe(v.number(), v.safeInteger(), v.minValue(64 * 1024)),
   /** The name under which the acceptor knows the dialer: the host's or the operator's. */
   name: v.string(),
+  /** For operators: the CAs that the controller's certificate may come from, PEM; two while the CA is changed. Whoever
+   * believes in one of them SHOULD believe in these from now on, or the end of the change locks them out. */
+  authority: v.optional(Pem),
   /** The acceptor's time, in milliseconds since 1970; for telling how far the clocks are apart. */
   time: v.number(),
 });

@@ -41,4 +41,23 @@ export const HostInfo = v.object({
   enrolledAt: Time,
   /** When the controller last had a connection to it; now, while it is connected. */
   lastSeen: v.optional(Time),
+  /** Set while it waits to be approved: since when. Nothing runs there, and no target but its name selects it. */
+  quarantinedSince: v.optional(Time),
+  /** When its certificate ends, as far as the controller knows. */
+  certificateExpiresAt: v.optional(Time),
 });
+
+/** Hosts by name; each MUST be there. */
+export const HostApproveParams = v.object({
+  hosts: v.pipe(v.array(HostName), v.minLength(1), v.maxLength(10_000)),
+});
+export type HostApproveParams = v.InferOutput<typeof HostApproveParams>;
+export const HostApproveResult = v.object({ hosts: v.array(HostInfo) });
+export type HostApproveResult = v.InferOutput<typeof HostApproveResult>;
+/** Revokes: the connection ends at once, and no other is let in. What runs on the host goes on. */
+export const HostRemoveParams = v.object({
+  hosts: v.pipe(v.array(HostName), v.minLength(1), v.maxLength(10_000)),
+});
+export type HostRemoveParams = v.InferOutput<typeof HostRemoveParams>;
+export const HostRemoveResult = v.object({ hosts: v.array(HostInfo) });
+export type HostRemoveResult = v.InferOutput<typeof HostRemoveResult>;

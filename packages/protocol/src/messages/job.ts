@@ -1,7 +1,9 @@
 /** Jobs: what to run, how it stands, how it is read, acknowledged, stopped and removed. */
 import * as v from "valibot";
-import { HostName, JobId, SessionId } from "../ids.ts";
+import { WireError } from "../errors.ts";
+import { ConfigurationName, HostName, JobId, SessionId, UserName } from "../ids.ts";
 import * as limits from "../limits.ts";
+import { Authorization } from "./authorization.ts";
 import { HostState } from "./host.ts";
 import {
   Bytes,
@@ -40,7 +42,7 @@ export const Command = v.variant("kind", [
   v.object({
     kind: v.literal("script"),
     /** The script's file name, for messages and `$0`; no directories. */
-    name: v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/, "is not a file name")),
+    name: v.pipe(v.string(), v.regex(/^(?!\.{1,2}$)[^/\0]{1,255}$/, "is not a file name")),
     body: Bytes(limits.maxScriptBytes),
     args: v.array(Argument),
   }),
@@ -67,6 +69,10 @@ export const JobSpec = v.object({
   /** How long the job's processes have between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
   graceMs: v.optional(DurationMs),
   input: Input,
+  /** The configuration of the host that it runs under. Default `default`. */
+  configuration: v.optional(ConfigurationName),
+  /** The user that it runs as. Default: the configuration's. */
+  user: v.optional(UserName),
   /** Runs in the shell of a session instead of in processes of its own. `env` MUST be empty then and `cwd` absent: the
    * session has its own. */
   session: v.optional(
@@ -78,6 +84,38 @@ export const JobSpec = v.object({
     }),
   ),
 });
+
+/** The name of a secret that reaches the job as a file. */
+export const SecretName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z_][A-Za-z0-9_]{0,63}$/,
+    "is not a secret's name (1 to 64 of A-Z a-z 0-9 _, not beginning with a digit)",
+  ),
+);
+
+/**
+ * What reaches the job and is written down nowhere: no spec, no catalogue, no log, no statement. Whoever passes it on
+ * keeps it in memory only, and no longer than until the host has answered.
+ */
+export type Secrets = v.InferOutput<typeof Secrets>;
+export const Secrets = v.pipe(
+  v.object({
+    /** 32 random bytes, so that the digest in the statement tells nothing about short secrets. */
+    salt: Bytes(32),
+    /** Environment variables. */
+    env: EnvironmentVariables,
+    /** Each is given to the job as an open file; the environment variable of that name holds its path, `/dev/fd/N`. */
+    files: v.record(SecretName, Bytes(limits.maxSecretBytes)),
+  }),
+  v.check(
+    ({ env, files }) =>
+      Object.values(env).reduce((sum, value) => sum + value.length, 0) +
+        Object.values(files).reduce((sum, bytes) => sum + bytes.byteLength, 0) <=
+      limits.maxSecretBytes,
+    `are more than ${String(limits.maxSecretBytes)} bytes`,
+  ),
+);
 
 /** A label for people, on fan-out jobs; need not be unique. */
 export const JobName = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
@@ -175,6 +213,11 @@ export const JobStatus = v.object({
 export const JobStartParams = v.object({
   job: JobId,
   spec: JobSpec,
+  /** True: the controller collects the output, so it may read this job without being asked to. Default false. */
+  collect: v.optional(v.boolean()),
+  secrets: v.optional(Secrets),
+  /** By whom it was asked. A host MUST refuse a start without (since version 2). */
+  authorization: v.optional(Authorization),
   /** The operator who asked, by name. */
   operator: v.string(),
   /** After this moment the host must not start it any more. */
@@ -219,6 +262,8 @@ export const JobReadParams = v.object({
   window: v.pipe(Offset, v.maxValue(limits.maxWindowBytes)),
   /** True: chunks may come packed (Zstandard). Default false. */
   packed: v.optional(v.boolean()),
+  /** Not needed for a job that was started with `collect`. */
+  authorization: v.optional(Authorization),
 });
 export type JobReadParams = v.InferOutput<typeof JobReadParams>;
 
@@ -242,13 +287,15 @@ export const JobStopParams = v.object({
   /** The operator who asked, by name. */
   operator: v.string(),
   graceMs: v.optional(DurationMs),
+  authorization: v.optional(Authorization),
 });
 export type JobStopParams = v.InferOutput<typeof JobStopParams>;
 /** The status right after SIGTERM was sent, or of the job that had ended already. */
 export const JobStopResult = v.object({ status: JobStatus });
 
 /** Removing a job that still runs is a `conflict`. Removing one that is not there succeeds. */
-export const JobRemoveParams = v.object({ job: JobId });
+export const JobRemoveParams = v.object({ job: JobId, authorization: v.optional(Authorization) });
+export type JobRemoveParams = v.InferOutput<typeof JobRemoveParams>;
 
 export const JobInputParams = v.object({ job: JobId, stream: StreamNumber });
 export type JobInputParams = v.InferOutput<typeof JobInputParams>;
@@ -283,6 +330,8 @@ export const JobInfo = v.object({
   unreachableSince: v.optional(Time),
   /** A stop or removal that waits for the host to come back. */
   waiting: v.optional(v.picklist(["stop", "remove"])),
+  /** Why the host did not do what was last asked of it: its own policy forbids to stop or remove this job. */
+  refused: v.optional(WireError),
 });
 
 /** A fan-out job's state, derived from its jobs: the first of these that any job has, `completed` if all completed.
@@ -328,6 +377,9 @@ export const FanOutStartParams = v.object({
   mode: OutputMode,
   /** True when the caller sends `fanout.receive` right after this: short outputs then travel with the exits. */
   receiving: v.boolean(),
+  secrets: v.optional(Secrets),
+  /** For the hosts; the controller passes it on. */
+  authorization: v.optional(Authorization),
 });
 export type FanOutStartParams = v.InferOutput<typeof FanOutStartParams>;
 /** The plan: every host that the targets select. */
@@ -351,6 +403,7 @@ export const FanOutReceiveParams = v.object({
   window: v.pipe(Offset, v.minValue(limits.minWindowBytes), v.maxValue(limits.maxWindowBytes)),
   /** True: chunks may come packed (Zstandard). Default false. */
   packed: v.optional(v.boolean()),
+  authorization: v.optional(Authorization),
 });
 export type FanOutReceiveParams = v.InferOutput<typeof FanOutReceiveParams>;
 /** Comes after the last host's exit (`follow`), or after everything that was there. */
@@ -404,10 +457,17 @@ export const FanOutStopParams = v.object({
   job: JobId,
   hosts: v.optional(v.array(HostName)),
   graceMs: v.optional(DurationMs),
+  authorization: v.optional(Authorization),
 });
 /** The jobs as they stand after the request went out. A host that cannot be reached stops its job when it is back (`waiting`). */
 export const FanOutStopResult = v.object({ jobs: v.array(JobInfo) });
 
 /** `force`: stop what still runs first. Without it a running job is a `conflict`. */
-export const FanOutRemoveParams = v.object({ job: JobId, force: v.boolean() });
+export const FanOutRemoveParams = v.object({
+  job: JobId,
+  force: v.boolean(),
+  /** `job.remove`; with `force` a second one for `job.stop`. */
+  authorization: v.optional(Authorization),
+  stopAuthorization: v.optional(Authorization),
+});
 export const FanOutRemoveResult = v.object({ jobs: v.array(JobInfo) });

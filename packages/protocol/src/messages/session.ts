@@ -1,8 +1,9 @@
 /** Sessions: live shells on hosts, with state. How one is opened, stands, is attached to, read, disconnected and removed. */
 import * as v from "valibot";
 import { WireError } from "../errors.ts";
-import { HostName, JobId, SessionId, SessionName, ViewerId } from "../ids.ts";
+import { ConfigurationName, HostName, JobId, SessionId, SessionName, UserName, ViewerId } from "../ids.ts";
 import * as limits from "../limits.ts";
+import { Authorization } from "./authorization.ts";
 import { Argument, EnvironmentVariables, Exit } from "./job.ts";
 import { Bytes, DurationMs, Offset, StreamNumber, Time } from "./stream.ts";
 
@@ -56,6 +57,8 @@ export const SessionEndCode = v.picklist([
   "removed",
   /** It was disconnected and idle for its idle time. State `closed`. */
   "idle_timeout",
+  /** It had lasted as long as its configuration lets sessions last. State `closed`. */
+  "time_limit",
   /** The shell could not be started. State `closed`. */
   "start_failed",
   /** The host was restarted. State `broken`. */
@@ -87,6 +90,10 @@ export const SessionStatus = v.object({
   /** Absolute path of the shell. */
   shell: v.string(),
   integration: ShellIntegration,
+  /** The configuration that it was opened under; absent: `default`. */
+  configuration: v.optional(ConfigurationName),
+  /** The user that its shell runs as; absent: the agent's. */
+  user: v.optional(UserName),
   createdAt: Time,
   /** When it last did anything: output, or the end of a command. */
   activeAt: Time,
@@ -138,6 +145,10 @@ export const SessionSpec = v.object({
   /** Keep a recording. */
   record: v.boolean(),
   temporary: v.boolean(),
+  /** The configuration of the host that it is opened under. Default `default`. */
+  configuration: v.optional(ConfigurationName),
+  /** The user that its shell runs as. Default: the configuration's. */
+  user: v.optional(UserName),
   /** What `exit` at the prompt does: `end` the shell and with it the session, or `leave` the session as it is. */
   onExit: v.picklist(["end", "leave"]),
 });
@@ -148,6 +159,7 @@ export const SessionOpenParams = v.object({
   spec: SessionSpec,
   /** The operator who asked, by name. */
   operator: v.string(),
+  authorization: v.optional(Authorization),
 });
 export type SessionOpenParams = v.InferOutput<typeof SessionOpenParams>;
 /** Answered when the shell has shown its first prompt, or has ended, or `limits.shellStartMs` have passed. */
@@ -183,6 +195,7 @@ export const SessionAttachParams = v.object({
   window: v.pipe(Offset, v.minValue(limits.minWindowBytes), v.maxValue(limits.maxWindowBytes)),
   /** The caller's stream that carries the keystrokes. Nothing is sent on it before `input.ready`. */
   input: StreamNumber,
+  authorization: v.optional(Authorization),
 });
 
 /** The output's stream, numbered by the side that answers; its first chunk comes at `offset`. */
@@ -247,7 +260,12 @@ export const SessionResizeParams = v.object({
 export type SessionResizeParams = v.InferOutput<typeof SessionResizeParams>;
 
 /** An attached viewer takes over, or only watches from here on. */
-export const SessionRoleParams = v.object({ session: SessionId, viewer: ViewerId, role: ViewerRole });
+export const SessionRoleParams = v.object({
+  session: SessionId,
+  viewer: ViewerId,
+  role: ViewerRole,
+  authorization: v.optional(Authorization),
+});
 export type SessionRoleParams = v.InferOutput<typeof SessionRoleParams>;
 
 /** Somebody has these bytes of the output safe: on a screen, or in a file. The host may forget them. */
@@ -266,6 +284,7 @@ export const SessionReadParams = v.object({
   /** True: go on until the session has ended. */
   follow: v.boolean(),
   window: v.pipe(Offset, v.minValue(limits.minWindowBytes), v.maxValue(limits.maxWindowBytes)),
+  authorization: v.optional(Authorization),
 });
 export type SessionReadParams = v.InferOutput<typeof SessionReadParams>;
 export const SessionReadOpened = v.object({ stream: StreamNumber, offset: Offset });
@@ -283,12 +302,17 @@ export const SessionDisconnectParams = v.object({
   /** From now on; default: as it was. */
   idleTimeoutMs: v.optional(v.pipe(DurationMs, v.minValue(1))),
   buffering: v.optional(Buffering),
+  authorization: v.optional(Authorization),
 });
 export type SessionDisconnectParams = v.InferOutput<typeof SessionDisconnectParams>;
 export const SessionStatusResult = v.object({ status: SessionStatus });
 
 /** Ends the shell and what runs in it, and forgets output and recording. Removing one that is not there succeeds. */
-export const SessionRemoveParams = v.object({ session: SessionId, operator: v.string() });
+export const SessionRemoveParams = v.object({
+  session: SessionId,
+  operator: v.string(),
+  authorization: v.optional(Authorization),
+});
 export type SessionRemoveParams = v.InferOutput<typeof SessionRemoveParams>;
 
 // ---------------------------------------------------------------------------------------------- agent → session host
@@ -347,6 +371,7 @@ export const SessionsOpenParams = v.object({
   /** A target expression. */
   targets: v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024)),
   spec: SessionSpec,
+  authorization: v.optional(Authorization),
 });
 export type SessionsOpenParams = v.InferOutput<typeof SessionsOpenParams>;
 
@@ -388,7 +413,11 @@ export type SessionsReadParams = v.InferOutput<typeof SessionsReadParams>;
 const { operator: _disconnecting, ...disconnect } = SessionDisconnectParams.entries;
 export const SessionsDisconnectParams = v.object({ ...disconnect, ...SomeHosts });
 export type SessionsDisconnectParams = v.InferOutput<typeof SessionsDisconnectParams>;
-export const SessionsRemoveParams = v.object({ session: SessionId, ...SomeHosts });
+export const SessionsRemoveParams = v.object({
+  session: SessionId,
+  ...SomeHosts,
+  authorization: v.optional(Authorization),
+});
 export type SessionsRemoveParams = v.InferOutput<typeof SessionsRemoveParams>;
 /** Waits until the session is available, or has ended, on all of the hosts. */
 export const SessionsWaitParams = v.object({

@@ -1,15 +1,16 @@
 /** The `exit` file of a job that runs in a session: in the format of every job's (jobs/exit-record.ts). */
-import { closeSync, constants as files, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants as files, openSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Exit } from "@outpost/protocol";
-import { parseExitRecord } from "../../jobs/exit-record.ts";
+import { maxExitBytes, parseExitRecord } from "../../jobs/exit-record.ts";
+import { readJobHead } from "../../jobs/job-file.ts";
 import { emptyExitRecord } from "../../jobs/wrapper.ts";
 
 /** Whether the record of the job in this directory is there and whole. */
 export function hasEnded(directory: string): boolean {
   try {
-    return parseExitRecord(readFileSync(join(directory, "exit"))).kind === "complete";
+    return parseExitRecord(readJobHead(join(directory, "exit"), maxExitBytes)).kind === "complete";
   } catch {
     return false; // No such job, or it was removed.
   }
@@ -22,7 +23,8 @@ export function hasEnded(directory: string): boolean {
 export function writeExit(directory: string, exit: Exit): void {
   const record = Buffer.from(emptyExitRecord);
   record.write(recordText(exit), "latin1");
-  const file = openSync(join(directory, "exit"), files.O_WRONLY | files.O_CREAT, 0o600);
+  const flags = files.O_WRONLY | files.O_CREAT | files.O_NOFOLLOW | files.O_NONBLOCK;
+  const file = openSync(join(directory, "exit"), flags, 0o600);
   try {
     writeSync(file, record, 0, record.length, 0);
   } finally {

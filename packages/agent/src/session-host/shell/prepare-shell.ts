@@ -10,6 +10,8 @@ import { zshIntegration, zshStartup } from "./zsh.ts";
 export interface ShellWanted extends StartupWanted {
   /** Where the shell's files go: the session's `shell/`, made here, 0700. Absolute. */
   readonly directory: string;
+  /** Writes one of them, for a directory that another user reads and somebody else has made. */
+  readonly write?: ((name: string, text: string) => void) | undefined;
   /** The shell's program. Absolute. */
   readonly shell: string;
   /** Letters and digits that programs in the session do not know. Marks carry it. */
@@ -36,10 +38,7 @@ export function prepareShell(wanted: ShellWanted): PreparedShell {
   const { shell: file, directory } = wanted;
   const env = { ...wanted.env };
   if (integration === "none") return { file, argv: loginArguments(file), env, integration };
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  chmodSync(directory, 0o700);
-  const write = (name: string, text: string): void =>
-    writeFileSync(join(directory, name), text, { mode: 0o600 });
+  const write = wanted.write ?? writerTo(directory);
   switch (integration) {
     case "bash":
       write("startup", bashStartup(wanted));
@@ -62,6 +61,12 @@ export function prepareShell(wanted: ShellWanted): PreparedShell {
     default:
       return integration satisfies never;
   }
+}
+
+function writerTo(directory: string): (name: string, text: string) => void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
+  return (name, text) => writeFileSync(join(directory, name), text, { mode: 0o600 });
 }
 
 /** Apple's bash 3.2 reads no `$ENV`. There it is not a login shell by name; it reads the same files. */

@@ -5,7 +5,7 @@
  * left half-typed is given up by Ctrl-C first. That is what a person would press: it works in every shell, editing mode
  * and continuation line, which Ctrl-U does not.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Clock,
@@ -17,6 +17,8 @@ import {
   type ShellIntegration,
   systemClock,
 } from "@outpost/protocol";
+import { readJobHead, writeJobFile } from "../../jobs/job-file.ts";
+import type { Account } from "../../platform/index.ts";
 import { hasEnded } from "./exit-file.ts";
 import { interrupt, type StopSignal } from "./interrupt.ts";
 import { interruptUntilHeeded } from "./interrupting.ts";
@@ -33,6 +35,8 @@ export interface ShellTerminal {
   readonly integration: ShellIntegration;
   /** The shell. */
   readonly process: { readonly pid: number; readonly startTime: string };
+  /** Whose it is, when that is not our own user: then it can read only what is his. */
+  readonly owner?: Account | undefined;
   /** The terminal's foreground process group; `undefined` when there is none. */
   foregroundGroup(): number | undefined;
   /** Whether a viewer with role `control` is attached. */
@@ -58,6 +62,8 @@ const lineMs = 30_000;
 /** How many outcomes of runs that never ran are remembered, so that asking again does not run them. */
 const maxRemembered = 1_000;
 
+/** More than anybody is shown of a command, in bytes; its file may be another user's, and of any size. */
+const maxCommandBytes = 64 * 1024;
 /** What shells say of a command that SIGINT has ended. */
 const interrupted = 130;
 const controlC = "\u0003";
@@ -268,13 +274,15 @@ export class Runs {
   }
 
   #type(run: Run): void {
-    const { integration, process } = this.#terminal;
+    const { integration, process, owner } = this.#terminal;
     const { job, directory, operator } = run;
     if (integration === "none") return;
     try {
-      const notice = noticeOf(readFileSync(join(directory, "command"), "utf8"), operator);
+      const notice = noticeOf(readJobHead(join(directory, "command"), maxCommandBytes).toString(), operator);
       const text = runText({ integration, job, directory, notice });
-      writeFileSync(join(directory, runFileName), text, { mode: 0o600 });
+      writeJobFile(join(directory, runFileName), text);
+      // The directory is ours then, so nobody has put anything else there meanwhile.
+      if (owner !== undefined) chownSync(join(directory, runFileName), owner.uid, owner.gid);
     } catch (error) {
       this.#current = undefined;
       this.#refuse(

@@ -13,9 +13,14 @@ export const complete = defineCommand({
   run: async ({ rest = [] }) => {
     const { completions } = await import("../completions.ts");
     const { stdout } = await import("../render/sink.ts");
+    const { printable } = await import("../render/printable.ts");
     const found = await completions(rest).catch(() => []);
+    // What cannot be typed is no word.
+    const typable = found.filter(({ word }) => printable(word) === word);
     await stdout.write(
-      found.map(({ word, about }) => `${word}${about === undefined ? "" : `\t${about}`}\n`).join(""),
+      typable
+        .map(({ word, about }) => `${word}${about === undefined ? "" : `\t${printable(about)}`}\n`)
+        .join(""),
     );
     return 0;
   },

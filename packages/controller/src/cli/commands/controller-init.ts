@@ -7,8 +7,9 @@ export const controllerInit = defineCommand({
   name: "controller init",
   usage: ["controller init [--listen HOST:PORT] [--name NAME]…"],
   description:
-    "Set up a controller on this machine: its certificate authority, its own certificate, its catalogue, and a first " +
-    "operator, whose context goes to $OUTPOST_CONTEXT_DIR, else ~/.config/outpost.",
+    "Set up a controller on this machine: its certificate authority, its own certificate, its catalogue and policy, the " +
+    "operators' authority, and a first operator, whose context goes to ~/.config/outpost/contexts (or $OUTPOST_CONTEXT_DIR). " +
+    "In the directory of a controller of version 0.1 it adds what is new; hosts and jobs stay.",
   positionals: [],
   options: {
     ...directoryOption,
@@ -20,6 +21,12 @@ export const controllerInit = defineCommand({
     name: list("A name or address under which hosts reach it, besides those of this machine", {
       argument: "NAME",
     }),
+    context: value(
+      "What the operator's context is to be called; default: as the controller's host, else default",
+      {
+        argument: "NAME",
+      },
+    ),
     operator: value("The first operator's name", { argument: "NAME", defaultText: "your login name" }),
     force: flag("Replace an operator's context of another controller"),
     ...outputOption,
@@ -31,7 +38,8 @@ export const controllerInit = defineCommand({
   ],
   run: async ({ options }) => {
     const { init } = await import("../controller-init.ts");
-    const { listen = defaultListen, name: names, operator, force, output } = options;
-    return init({ directory: controllerDirectory(options.dir), listen, names, operator, force, output });
+    const { listen = defaultListen, name: names, operator, context, force, output } = options;
+    const directory = controllerDirectory(options.dir);
+    return init({ directory, listen, names, operator, context, force, output });
   },
 });

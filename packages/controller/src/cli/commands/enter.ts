@@ -39,8 +39,19 @@ export const enter = defineCommand({
   ],
   run: async ({ positionals, options }) => {
     const [target] = positionals;
-    const { session, shell, cwd, env, record, host, watch, "take-over": takeOver } = options;
-    const forNew = { shell, cwd, env: env[0], record: record || undefined };
+    const {
+      session,
+      shell,
+      cwd,
+      env,
+      configuration,
+      user,
+      record,
+      host,
+      watch,
+      "take-over": takeOver,
+    } = options;
+    const forNew = { shell, cwd, env: env[0], configuration, user, record: record || undefined };
     const forExisting = { host, watch: watch || undefined, "take-over": takeOver || undefined };
     const terminal = {
       escape: escapeCharacter(options.escape),
@@ -49,7 +60,8 @@ export const enter = defineCommand({
     const { enterSession } = await import("../enter.ts");
     if (session === undefined) {
       refuse(forExisting, "is for a session that is there: name it with --session");
-      return enterSession({ target: target!, shell, cwd, env: Object.fromEntries(env), record }, terminal);
+      const settings = { shell, cwd, env: Object.fromEntries(env), configuration, user, record };
+      return enterSession({ target: target!, ...settings }, terminal);
     }
     if (target !== undefined) {
       throw new UsageError("a TARGET is for a new session; which host of the session, --host says", "enter");

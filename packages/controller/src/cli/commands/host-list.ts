@@ -1,7 +1,7 @@
 /** `outpost host list`. */
 import type { HostInfo } from "@outpost/protocol";
 import { defineCommand, outputOption } from "../command.ts";
-import { ageText } from "../duration.ts";
+import { ageText, durationText } from "../duration.ts";
 import { targetsPositional } from "../job-options.ts";
 import { withClient } from "../with-client.ts";
 
@@ -9,7 +9,8 @@ export const hostList = defineCommand({
   name: "host list",
   usage: ["host list [TARGETS]"],
   description:
-    "List the hosts: whether they are connected, their labels, system, and when they were last seen.",
+    "List the hosts: whether they are connected, their labels, system, and when they were last seen; which wait in quarantine " +
+    "for `outpost host approve`, and whose certificate ends within a week.",
   positionals: [{ ...targetsPositional, optional: true }],
   options: outputOption,
   examples: [
@@ -32,21 +33,28 @@ async function asTable(hosts: readonly HostInfo[]): Promise<string> {
     return "no hosts yet; make a token with `outpost token create`, then run `outpost-agent join` on a host";
   }
   const { table } = await import("../render/table.ts");
+  const { labelsText } = await import("../render/labels-text.ts");
+  const { endingCertificateText } = await import("../render/certificate-text.ts");
   const now = Date.now();
-  return table({
-    head: ["NAME", "STATE", "LABELS", "OS", "VERSION", "LAST SEEN"],
-    rows: hosts.map(({ name, state, labels, facts, lastSeen }) => [
-      name,
-      state,
-      labelsText(labels),
-      facts === undefined ? "-" : `${facts.os} ${facts.arch}`,
-      facts?.agentVersion ?? "-",
-      state === "connected" ? "now" : lastSeen === undefined ? "never" : ageText(lastSeen, now),
-    ]),
-  });
-}
-
-function labelsText(labels: HostInfo["labels"]): string {
-  const texts = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return texts.length === 0 ? "-" : texts.join(",");
+  const rows = hosts.map(({ name, state, labels, facts, lastSeen, quarantinedSince }) => [
+    name,
+    quarantinedSince === undefined ? state : "quarantine",
+    labelsText(labels),
+    facts === undefined ? "-" : `${facts.os} ${facts.arch}`,
+    facts?.agentVersion ?? "-",
+    state === "connected" ? "now" : lastSeen === undefined ? "never" : ageText(lastSeen, now),
+  ]);
+  const notes = hosts.map(({ quarantinedSince, certificateExpiresAt }) =>
+    [
+      quarantinedSince === undefined
+        ? undefined
+        : `waits for approval since ${durationText(now - quarantinedSince)}`,
+      endingCertificateText(certificateExpiresAt, now),
+    ]
+      .filter((note) => note !== undefined)
+      .join("; "),
+  );
+  const head = ["NAME", "STATE", "LABELS", "OS", "VERSION", "LAST SEEN"];
+  if (notes.every((note) => note === "")) return table({ head, rows });
+  return table({ head: [...head, "NOTE"], rows: rows.map((row, index) => [...row, notes[index]!]) });
 }

@@ -82,13 +82,97 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "List hosts: state, labels, system",
     load: async () => (await import("./host-list.ts")).hostList,
   },
+  "host approve": {
+    summary: "Let hosts out of quarantine",
+    load: async () => (await import("./host-approve.ts")).hostApprove,
+  },
+  "host remove": {
+    summary: "Revoke hosts",
+    load: async () => (await import("./host-remove.ts")).hostRemove,
+  },
   "token create": {
     summary: "Make a token with which hosts enrol",
     load: async () => (await import("./token-create.ts")).tokenCreate,
   },
+  "token list": {
+    summary: "List tokens: how often they were used, until when they can be",
+    load: async () => (await import("./token-list.ts")).tokenList,
+  },
+  "token revoke": {
+    summary: "Take a token back",
+    load: async () => (await import("./token-revoke.ts")).tokenRevoke,
+  },
+  "sign-in": {
+    summary: "Become an operator, with a bundle that another one made",
+    load: async () => (await import("./sign-in.ts")).signIn,
+  },
+  "operator add": {
+    summary: "Make an operator, and the bundle that they sign in with",
+    load: async () => (await import("./operator-add.ts")).operatorAdd,
+  },
+  "operator list": {
+    summary: "List operators",
+    load: async () => (await import("./operator-list.ts")).operatorList,
+  },
+  "operator remove": {
+    summary: "Revoke an operator",
+    load: async () => (await import("./operator-remove.ts")).operatorRemove,
+  },
+  "context list": {
+    summary: "List contexts: which controllers, as whom",
+    load: async () => (await import("./context-list.ts")).contextList,
+  },
+  "context use": {
+    summary: "Use another context from now on",
+    load: async () => (await import("./context-use.ts")).contextUse,
+  },
+  "context show": {
+    summary: "Show a context: controller, operator, authorities",
+    load: async () => (await import("./context-show.ts")).contextShow,
+  },
+  "context remove": {
+    summary: "Forget a context and its key",
+    load: async () => (await import("./context-remove.ts")).contextRemove,
+  },
+  "policy show": {
+    summary: "Show the policy that is in force",
+    load: async () => (await import("./policy-show.ts")).policyShow,
+  },
+  "policy check": {
+    summary: "Check a policy file",
+    load: async () => (await import("./policy-check.ts")).policyCheck,
+  },
+  "policy explain": {
+    summary: "Say whether somebody may do something, and which rule decides",
+    load: async () => (await import("./policy-explain.ts")).policyExplain,
+  },
+  "audit list": {
+    summary: "List what was asked of the controller, and how it went",
+    load: async () => (await import("./audit-list.ts")).auditList,
+  },
+  "audit verify": {
+    summary: "Find lines of the audit log that were edited, taken out or put in",
+    load: async () => (await import("./audit-verify.ts")).auditVerify,
+  },
+  "authority show": {
+    summary: "Show the certificate authorities",
+    load: async () => (await import("./authority-show.ts")).authorityShow,
+  },
+  "authority rotate": {
+    summary: "Change the controller's certificate authority",
+    load: async () => (await import("./authority-rotate.ts")).authorityRotate,
+  },
   "controller init": {
     summary: "Set up a controller on this machine",
     load: async () => (await import("./controller-init.ts")).controllerInit,
+  },
+  "controller install": {
+    summary: "Make the controller a service of this machine, or upgrade it",
+    load: async () => (await import("./controller-install.ts")).controllerInstall,
+  },
+  "controller uninstall": {
+    summary: "Take that service away",
+    load: async () => (await import("./controller-uninstall.ts")).controllerUninstall,
   },
   "controller start": {
     summary: "Run the controller in the foreground",
@@ -110,6 +194,11 @@ export const groups: Readonly<Record<string, string>> = {
   controller: "Set up and run a controller.",
   token: "Tokens with which hosts enrol.",
   host: "The hosts of the controller.",
+  operator: "Operators: who may use the controller.",
+  context: "Contexts of this machine: which controller, as whom.",
+  policy: "The policy: what operators may do, on which hosts.",
+  audit: "The audit log: what operators did.",
+  authority: "The certificate authorities.",
   session: "Sessions: shells on hosts that keep their state and outlive their terminals.",
   job: "Jobs: commands that run on hosts and keep their output until it is received.",
 };

@@ -37,6 +37,10 @@ export const invoke = defineCommand({
       "outpost invoke --session deploy -c 'cd /srv; v=2'",
       "in a session's shell: the next one sees what it set",
     ],
+    [
+      "outpost invoke db1 --user postgres --env-secret PGPASSWORD -- pg_dump shop",
+      "a secret of our environment, under another user",
+    ],
     ["outpost invoke 'web*' --as-job --name backup -- tar cf - /srv", "in the background"],
   ],
   epilogue: exitCodesText,

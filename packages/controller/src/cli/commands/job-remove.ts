@@ -16,7 +16,9 @@ export const jobRemove = defineCommand({
   ],
   run: async ({ positionals, options }) => {
     const { print } = await import("../render/records.ts");
+    const { say } = await import("../render/sink.ts");
     const { namesText } = await import("../render/summary.ts");
+    const { ExitCode } = await import("../../client/exit-code.ts");
     return withClient(async (client) => {
       const job = await client.job(positionals[0]!);
       const jobs = await job.remove({ force: options.force });
@@ -24,12 +26,14 @@ export const jobRemove = defineCommand({
       const away = waiting.filter(({ unreachableSince }) => unreachableSince !== undefined);
       const stopping = waiting.filter((info) => !away.includes(info));
       const later = `${laterText(namesText(stopping.map(({ host }) => host)), "when it has stopped")}${laterText(namesText(away.map(({ host }) => host)), "when connected again")}`;
+      const refused = jobs.flatMap(({ host, refused: why }) => (why === undefined ? [] : [{ host, why }]));
       await print(options.output, {
         json: { job: job.id, jobs },
         records: jobs,
         text: () => `removed ${job.id}${later}`,
       });
-      return 0;
+      for (const { host, why } of refused) await say(`${host} keeps it: ${why.message}`);
+      return refused.length > 0 ? ExitCode.denied : ExitCode.succeeded;
     });
   },
 });

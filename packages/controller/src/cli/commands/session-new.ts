@@ -23,10 +23,14 @@ export const sessionNew = defineCommand({
   examples: [
     ["outpost session new web1,web2 --name deploy", ""],
     ["outpost session new web1 --env STAGE=test --cwd /srv --idle-timeout 8h", ""],
+    [
+      "outpost session new db1 --configuration maintenance --user postgres",
+      "under a configuration of the host",
+    ],
     ["outpost session new db1 --name shared --exit leave --record", "exit does not end it"],
   ],
   run: async ({ positionals, options }) => {
-    const { name, shell, cwd, env, record, buffering, exit, output } = options;
+    const { name, shell, cwd, env, configuration, user, record, buffering, exit, output } = options;
     return withClient(async (client) => {
       const { session, hosts } = await client.openSession({
         targets: positionals[0]!,
@@ -34,6 +38,8 @@ export const sessionNew = defineCommand({
         shell,
         cwd,
         env: Object.fromEntries(env),
+        configuration,
+        user,
         record,
         buffering,
         idleTimeoutMs: options["idle-timeout"],

@@ -4,6 +4,7 @@ import type { JobView } from "../../client/index.ts";
 import { ageText, durationText } from "../duration.ts";
 import { bytesText } from "./bytes-text.ts";
 import { clockText, endingText } from "./ending.ts";
+import { printable } from "./printable.ts";
 import { table } from "./table.ts";
 
 export function jobViewText({ fanout, jobs }: JobView, now: number = Date.now()): string {
@@ -15,7 +16,7 @@ export function jobViewText({ fanout, jobs }: JobView, now: number = Date.now())
     ["command", command],
     ["started", `${clockText(createdAt, now)} (${ageText(createdAt, now)}) by ${operator}`],
     ["output", `${output}, ${bytesText(unreadBytes)} unread`],
-  ].map(([key, text]) => `${key!.padEnd(10)}${text!}`);
+  ].map(([key, text]) => `${key!.padEnd(10)}${printable(text!)}`);
   return `${lines.join("\n")}\n\n${jobsTable(jobs, now)}`;
 }
 
@@ -23,7 +24,7 @@ export function jobViewText({ fanout, jobs }: JobView, now: number = Date.now())
 export function jobsTable(jobs: readonly JobInfo[], now: number = Date.now()): string {
   return table({
     head: ["HOST", "STATE", "FOR", "STDOUT", "STDERR", "UNREAD", "NOTE"],
-    rows: jobs.map(({ host, status, unreachableSince, waiting }) => {
+    rows: jobs.map(({ host, status, unreachableSince, waiting, refused }) => {
       const { state, startedAt, endedAt, output } = status;
       const unread =
         output.stdout.written - output.stdout.received + output.stderr.written - output.stderr.received;
@@ -34,7 +35,7 @@ export function jobsTable(jobs: readonly JobInfo[], now: number = Date.now()): s
         bytesText(output.stdout.written),
         bytesText(output.stderr.written),
         bytesText(status.removed === true ? 0 : unread),
-        noteText({ host, status, unreachableSince, waiting }),
+        noteText({ host, status, unreachableSince, waiting, refused }),
       ];
     }),
   });
@@ -45,7 +46,8 @@ function noteText({
   status,
   unreachableSince,
   waiting,
-}: Pick<JobInfo, "host" | "status" | "unreachableSince" | "waiting">): string {
+  refused,
+}: Pick<JobInfo, "host" | "status" | "unreachableSince" | "waiting" | "refused">): string {
   const { state, exit, reason } = status;
   const ended = state !== "pending" && state !== "running";
   const away = unreachableSince === undefined ? {} : { unreachableSince };
@@ -62,5 +64,8 @@ function noteText({
       ? undefined
       : `${waiting} waits for ${unreachableSince === undefined ? "its end" : "the host"}`;
   const half = !ended && exit !== undefined ? "main process ended, others hold the output open" : undefined;
-  return [ending === state ? undefined : ending, half, waits].filter((note) => note !== undefined).join("; ");
+  const refusal = refused === undefined ? undefined : `the host refused: ${refused.message}`;
+  return [ending === state ? undefined : ending, half, waits, refusal]
+    .filter((note) => note !== undefined)
+    .join("; ");
 }

@@ -1,6 +1,6 @@
 /** One document at the end. Holds the whole output in memory: for much output there is `ndjson`. */
 import type { ExitEvent, GapEvent, JobEvent, SummaryEvent } from "../../client/index.ts";
-import { bytesAsJson, withIsoTimes } from "./plain.ts";
+import { bytesAsJson, jsonText, withIsoTimes } from "./plain.ts";
 import type { Renderer } from "./renderer.ts";
 import { stdout } from "./sink.ts";
 
@@ -64,7 +64,7 @@ export class JsonRenderer implements Renderer {
     const { type: _type, job: _job, ...summary } = this.#summary ?? { type: "", job: "" };
     const name = this.#name === undefined ? {} : { name: this.#name };
     const document = { job: this.#job, ...name, hosts, ...summary };
-    await stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    await stdout.write(`${jsonText(document, 2)}\n`);
     this.#isWritten = true;
   }
 }

@@ -1,5 +1,6 @@
 /** What programs read: events and records as JSON, with times in ISO 8601 and bytes as text where they are text. */
 import type { JobEvent, SessionReceiveEvent } from "../../client/index.ts";
+import { escapeUnprintable } from "./printable.ts";
 
 const timeKeys: ReadonlySet<string> = new Set([
   "time",
@@ -12,6 +13,11 @@ const timeKeys: ReadonlySet<string> = new Set([
   "enrolledAt",
   "lastSeen",
   "expiresAt",
+  "certificateExpiresAt",
+  "quarantinedSince",
+  "revokedAt",
+  "invitedUntil",
+  "loadedAt",
   "unreachableSince",
 ]);
 
@@ -39,9 +45,14 @@ export function bytesAsJson(bytes: Uint8Array): { text: string } | { base64: str
   }
 }
 
+/** `JSON.stringify`, with what it leaves as it is, and a terminal acts on, escaped as well: to a program it is the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  return escapeUnprintable(JSON.stringify(value, undefined, indent));
+}
+
 /** An event as a line of NDJSON, newline included. */
 export function eventLine(event: JobEvent | SessionReceiveEvent): string {
-  if (!("bytes" in event)) return `${JSON.stringify(withIsoTimes(event))}\n`;
+  if (!("bytes" in event)) return `${jsonText(withIsoTimes(event))}\n`;
   const { bytes, ...about } = event;
-  return `${JSON.stringify({ ...(withIsoTimes(about) as object), ...bytesAsJson(bytes) })}\n`;
+  return `${jsonText({ ...(withIsoTimes(about) as object), ...bytesAsJson(bytes) })}\n`;
 }

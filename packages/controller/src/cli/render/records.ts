@@ -1,6 +1,7 @@
 /** Prints what a command found, in the format asked for. */
 import type { OutputFormat } from "../command.ts";
-import { withIsoTimes } from "./plain.ts";
+import { jsonText, withIsoTimes } from "./plain.ts";
+import { printableLines } from "./printable.ts";
 import { stdout } from "./sink.ts";
 
 export interface Records {
@@ -14,11 +15,11 @@ export interface Records {
 
 export async function print(format: OutputFormat, { json, records = [json], text }: Records): Promise<void> {
   if (format === "json") {
-    await stdout.write(`${JSON.stringify(withIsoTimes(json), undefined, 2)}\n`);
+    await stdout.write(`${jsonText(withIsoTimes(json), 2)}\n`);
   } else if (format === "ndjson") {
-    await stdout.write(records.map((record) => `${JSON.stringify(withIsoTimes(record))}\n`).join(""));
+    await stdout.write(records.map((record) => `${jsonText(withIsoTimes(record))}\n`).join(""));
   } else {
     const shown = await text();
-    if (shown !== "") await stdout.write(`${shown}\n`);
+    if (shown !== "") await stdout.write(`${printableLines(shown)}\n`);
   }
 }

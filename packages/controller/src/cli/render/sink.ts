@@ -3,6 +3,7 @@
  * `process.stdout`, which would make pipes non-blocking for whoever shares them, and copy.
  */
 import { write } from "node:fs";
+import { printableMessage } from "./printable.ts";
 
 /** How soon to try again when a non-blocking reader is full, in milliseconds; doubled up to the maximum. */
 const minRetryMs = 1;
@@ -67,8 +68,9 @@ export function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EPIPE";
 }
 
-/** A message for people: on stderr, on a line of its own. Lost if nobody can read it. */
+/** A message for people: on stderr, on a line of its own, without anything that would do more than be read. Lost if nobody
+ * can read it. */
 export async function say(message: string): Promise<void> {
   const start = stderr.endsLine ? "" : "\n";
-  await stderr.write(`${start}outpost: ${message}\n`).catch(() => {});
+  await stderr.write(`${start}outpost: ${printableMessage(message)}\n`).catch(() => {});
 }

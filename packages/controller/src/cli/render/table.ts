@@ -1,5 +1,6 @@
 /** Tables without borders, as wide as the terminal at most. */
 import Table from "cli-table3";
+import { printable } from "./printable.ts";
 import { terminalColumns } from "./terminal.ts";
 
 const noBorders = Object.fromEntries(
@@ -34,8 +35,9 @@ export function table({ head, rows, width = terminalColumns() }: TableOptions): 
     chars: { ...noBorders, middle: "  " },
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0, compact: true },
   });
-  const fitted = width === undefined ? rows : fitLast(head, rows, width);
-  for (const row of fitted) shown.push(row.map(printable));
+  const clean = rows.map((row) => row.map(printable));
+  const fitted = width === undefined ? clean : fitLast(head, clean, width);
+  for (const row of fitted) shown.push([...row]);
   return shown
     .toString()
     .split("\n")
@@ -62,9 +64,4 @@ function fitLast(
 
 function shorten(text: string, room: number): string {
   return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
-}
-
-/** Names and commands come from others: no control characters reach the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "�");
 }

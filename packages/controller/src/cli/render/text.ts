@@ -6,6 +6,7 @@ import { isatty } from "node:tty";
 import type { ExitEvent, GapEvent, JobEvent, NoticeEvent, OutEvent } from "../../client/index.ts";
 import { clockText } from "./ending.ts";
 import { LinePrefixer } from "./line-prefixer.ts";
+import { printable } from "./printable.ts";
 import type { Renderer } from "./renderer.ts";
 import { say, type Sink, stderr, stdout } from "./sink.ts";
 import { summaryLines } from "./summary.ts";
@@ -67,7 +68,7 @@ export class TextRenderer implements Renderer {
   }
 
   #prefix(host: string, time: number | undefined): Buffer {
-    const name = this.#several ? `${host}: ` : "";
+    const name = this.#several ? `${printable(host)}: ` : "";
     if (this.#timestamps) {
       const when = time === undefined ? "-" : new Date(time).toISOString();
       return Buffer.from(`${when} ${name}`);

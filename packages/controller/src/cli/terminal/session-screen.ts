@@ -7,6 +7,7 @@ import type {
   SessionRepaintEvent,
 } from "../../client/index.ts";
 import { bytesText } from "../render/bytes-text.ts";
+import { printable } from "../render/printable.ts";
 import { clearScreen, restoreModes, scrollAway } from "./sequences.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -55,7 +56,7 @@ export class SessionScreen {
 
   /** A line of ours. */
   async say(text: string): Promise<void> {
-    await this.#terminal.write(`\r\n\u001b[0m[outpost: ${text}]\r\n`);
+    await this.#terminal.write(`\r\n\u001b[0m[outpost: ${printable(text)}]\r\n`);
   }
 
   async #repaint({ columns, rows, bytes }: SessionRepaintEvent): Promise<void> {

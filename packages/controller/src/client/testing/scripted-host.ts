@@ -2,6 +2,7 @@
  * connection can be cut at any moment. */
 import {
   type Call,
+  type FanOutStartParams,
   controllerOperatorMethods,
   ErrorCode,
   type Handlers,
@@ -15,6 +16,7 @@ import {
   SessionName,
   type SessionsAttachParams,
   type SessionsReadParams,
+  type Params,
   type SessionStatus,
   type ViewerId,
   type ViewerRole,
@@ -23,10 +25,13 @@ import { memoryLink, type MemoryLink } from "@outpost/protocol/memory";
 import * as v from "valibot";
 import { Client } from "../client.ts";
 import { Connection } from "../connection.ts";
+import { testOperator } from "./operator.ts";
 
 type Methods = typeof controllerOperatorMethods;
 type OperatorPeer = Peer<Methods, typeof operatorMethods>;
 type AttachCall = Call<Methods, "session.attach">;
+
+const operator = await testOperator();
 
 interface ScriptedViewer {
   /** How much of its input the host has taken. */
@@ -57,6 +62,11 @@ export class ScriptedHost {
   controlledBy: string | undefined;
   /** Sessions that `session.list` tells of; default the one. */
   infos: SessionInfo[] | undefined;
+  readonly roles: Params<Methods, "session.role">[] = [];
+  /** The operators' authority of its operator, PEM. */
+  readonly operators = operator.context.operators;
+  /** Told of each start. */
+  starting: (params: FanOutStartParams) => void = () => {};
   /** What `session.open` does before it answers. */
   opening: () => Promise<void> = () => Promise.resolve();
   link: MemoryLink | undefined;
@@ -120,7 +130,7 @@ export class ScriptedHost {
   }
 
   client(): Client {
-    return new Client(this.connection());
+    return new Client(this.connection(), operator.context);
   }
 
   connection(): Connection {
@@ -135,7 +145,7 @@ export class ScriptedHost {
       });
       return Promise.resolve(link.sockets[1]);
     };
-    return new Connection({ dial, reconnectForMs: 10_000, random: () => 0 });
+    return new Connection({ dial, signer: operator.signer, reconnectForMs: 10_000, random: () => 0 });
   }
 
   #handlers(peer: () => OperatorPeer): Handlers<Methods> {
@@ -163,12 +173,23 @@ export class ScriptedHost {
         this.sizes.push([columns, rows]);
         return {};
       },
-      "session.role": ({ viewer, role }) => {
+      "session.role": (params) => {
+        const { viewer, role } = params;
+        this.roles.push(params);
         const found = this.viewers.get(viewer);
         if (found === undefined) throw new OutpostError(ErrorCode.notFound, "no such viewer");
         found.role = role;
         found.call?.emit("attach.changed", { role, columns: 80, rows: 24 });
         return {};
+      },
+      "fanout.start": (params) => {
+        this.starting(params);
+        const { job, mode } = params;
+        const about = { operator: "me", command: "", createdAt: 0, counts: {}, hosts: 1, unreadBytes: 0 };
+        return {
+          fanout: { job, mode, state: "pending", ...about },
+          hosts: [{ host: this.host, state: "connected" }],
+        };
       },
       "session.acknowledge": ({ from, to }) => {
         this.acknowledged.push({ from, to });

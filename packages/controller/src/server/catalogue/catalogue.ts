@@ -1,17 +1,19 @@
 /**
- * What the controller must not forget, in SQLite: hosts, operators, tokens, fan-out jobs and their jobs, sessions. Its
+ * What the controller must not forget, in SQLite: hosts, operators, removed ones, tokens, fan-out jobs and their jobs, sessions. Its
  * tables know rows and nothing of what they mean. The only importers of node:sqlite are in this folder.
  */
 import { Database, type Durability } from "./database.ts";
 import { FanOutTable } from "./fan-outs.ts";
 import { HostTable } from "./hosts.ts";
 import { OperatorTable } from "./operators.ts";
+import { RemovalTable } from "./removals.ts";
 import { SessionTable } from "./sessions.ts";
 import { TokenTable } from "./tokens.ts";
 
 export class Catalogue implements Disposable {
   readonly hosts: HostTable;
   readonly operators: OperatorTable;
+  readonly removals: RemovalTable;
   readonly tokens: TokenTable;
   readonly fanOuts: FanOutTable;
   readonly sessions: SessionTable;
@@ -25,6 +27,7 @@ export class Catalogue implements Disposable {
     this.#database = new Database(file);
     this.hosts = new HostTable(this.#database);
     this.operators = new OperatorTable(this.#database);
+    this.removals = new RemovalTable(this.#database);
     this.tokens = new TokenTable(this.#database);
     this.fanOuts = new FanOutTable(this.#database);
     this.sessions = new SessionTable(this.#database);

@@ -16,6 +16,10 @@ export interface Waiting {
   /** Who asked, by name. */
   readonly operator: string;
   readonly graceMs?: number;
+  /** What the operator has signed for the host, as `authorization.ts` packs it, in base64; absent for old agents. */
+  readonly authorization?: string;
+  /** The same for the stop that comes before a removal with force. */
+  readonly stopAuthorization?: string;
 }
 
 export interface FanOutRecord {
@@ -28,6 +32,12 @@ export interface FanOutRecord {
   readonly expiresAt: number;
   /** The JobSpec as `spec.ts` packs it; absent once nothing can be started any more. */
   readonly spec: Uint8Array | undefined;
+  /** What the operator has signed for the hosts, as `authorization.ts` packs it; as long as the spec. */
+  readonly authorization: Uint8Array | undefined;
+  /** Its start had secrets. They are in memory only. */
+  readonly hadSecrets: boolean;
+  /** The number of its request in the audit log; of what no operator has asked for here, nothing. */
+  readonly request: number | undefined;
   readonly hosts: number;
   readonly endedAt: number | undefined;
   readonly inputSize: number | undefined;
@@ -70,6 +80,9 @@ interface FanOutRow {
   created_at: number;
   expires_at: number;
   spec: Uint8Array | null;
+  authorization: Uint8Array | null;
+  had_secrets: number;
+  request: number | null;
   hosts: number;
   ended_at: number | null;
   input_size: number | null;
@@ -105,6 +118,7 @@ export class FanOutTable {
   readonly #insertJob: StatementSync;
   readonly #jobs: StatementSync;
   readonly #job: StatementSync;
+  readonly #hosts: StatementSync;
   readonly #held: StatementSync;
   readonly #counts: StatementSync;
   readonly #updateJob: StatementSync;
@@ -112,8 +126,8 @@ export class FanOutTable {
 
   constructor({ sql }: Database) {
     this.#insert = sql.prepare(
-      `INSERT INTO fanouts (id, name, operator, command, mode, created_at, expires_at, spec, hosts, finished)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+      `INSERT INTO fanouts (id, name, operator, command, mode, created_at, expires_at, spec, authorization, had_secrets,
+       request, hosts, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
     );
     this.#byId = sql.prepare("SELECT * FROM fanouts WHERE id = ?");
     this.#byPrefix = sql.prepare(
@@ -128,7 +142,7 @@ export class FanOutTable {
        AND created_at < coalesce(?2, 9e15) AND created_at > coalesce(?3, -1) ORDER BY created_at DESC, id`,
     );
     this.#update = sql.prepare(
-      `UPDATE fanouts SET spec = ?, ended_at = ?, input_size = ?, input_error = ?, removed_by = ?, finished = ? WHERE id = ?`,
+      `UPDATE fanouts SET spec = ?, authorization = ?, ended_at = ?, input_size = ?, input_error = ?, removed_by = ?, finished = ? WHERE id = ?`,
     );
     this.#delete = sql.prepare("DELETE FROM fanouts WHERE id = ?");
     this.#old = sql.prepare(
@@ -140,6 +154,7 @@ export class FanOutTable {
     );
     this.#jobs = sql.prepare("SELECT * FROM jobs WHERE fanout = ? ORDER BY position");
     this.#job = sql.prepare("SELECT * FROM jobs WHERE fanout = ? AND host = ?");
+    this.#hosts = sql.prepare("SELECT host, host_name AS hostName FROM jobs WHERE fanout = ?");
     this.#held = sql.prepare("SELECT fanout FROM jobs WHERE host = ? AND held = 1");
     this.#counts = sql.prepare(
       "SELECT state, count(*) AS jobs, sum(unread) AS unread FROM jobs WHERE fanout = ? GROUP BY state",
@@ -153,7 +168,21 @@ export class FanOutTable {
 
   insert(record: FanOutRecord, jobs: Iterable<JobRecord>): void {
     const { id, name, operator, command, mode, createdAt, expiresAt, spec, hosts } = record;
-    this.#insert.run(id, name ?? null, operator, command, mode, createdAt, expiresAt, spec ?? null, hosts);
+    const { authorization, hadSecrets, request } = record;
+    this.#insert.run(
+      id,
+      name ?? null,
+      operator,
+      command,
+      mode,
+      createdAt,
+      expiresAt,
+      spec ?? null,
+      authorization ?? null,
+      Number(hadSecrets),
+      request ?? null,
+      hosts,
+    );
     for (const { host, position, hostName, status, held } of jobs) {
       this.#insertJob.run(id, host, position, hostName, status.state, packStatus(status), Number(held));
     }
@@ -187,10 +216,11 @@ export class FanOutTable {
   }
 
   update(record: FanOutRecord, finished: boolean): void {
-    const { spec, endedAt, inputSize, inputError, removedBy, id } = record;
+    const { spec, authorization, endedAt, inputSize, inputError, removedBy, id } = record;
     const error = inputError === undefined ? null : JSON.stringify(inputError);
     this.#update.run(
       spec ?? null,
+      authorization ?? null,
       endedAt ?? null,
       inputSize ?? null,
       error,
@@ -218,6 +248,11 @@ export class FanOutTable {
   job(id: JobId, host: HostId): JobRecord | undefined {
     const row = this.#job.get(id, host) as unknown as JobRow | undefined;
     return row === undefined ? undefined : toJob(row);
+  }
+
+  /** Where its jobs run, in no order. */
+  hosts(id: JobId): Pick<JobRecord, "host" | "hostName">[] {
+    return this.#hosts.all(id) as unknown as Pick<JobRecord, "host" | "hostName">[];
   }
 
   /** The fan-out jobs of which the host may still hold its job. */
@@ -262,6 +297,9 @@ function toFanOut(row: FanOutRow): FanOutRecord {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     spec: row.spec ?? undefined,
+    authorization: row.authorization ?? undefined,
+    hadSecrets: row.had_secrets === 1,
+    request: row.request ?? undefined,
     hosts: row.hosts,
     endedAt: row.ended_at ?? undefined,
     inputSize: row.input_size ?? undefined,

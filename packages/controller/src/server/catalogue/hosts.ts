@@ -3,6 +3,13 @@ import type { StatementSync } from "node:sqlite";
 import type { Facts, HostId, HostName, Labels } from "@outpost/protocol";
 import type { Database } from "./database.ts";
 
+/** What is known of a host's certificate: the last one that was issued to it or that it has shown. */
+export interface CertificateRecord {
+  readonly expiresAt: number;
+  /** The CA that has signed it: SHA-256 of its DER, in hexadecimal. */
+  readonly authority: string;
+}
+
 export interface HostRecord {
   readonly id: HostId;
   readonly name: HostName;
@@ -10,6 +17,10 @@ export interface HostRecord {
   readonly facts: Facts;
   readonly enrolledAt: number;
   readonly lastSeen: number | undefined;
+  /** Since when it waits for approval. */
+  readonly quarantinedSince: number | undefined;
+  /** `undefined` for hosts that have not connected since they were of version 0.1. */
+  readonly certificate: CertificateRecord | undefined;
 }
 
 export interface NewHost extends Omit<HostRecord, "lastSeen"> {
@@ -27,6 +38,9 @@ interface Row {
   connected: number;
   key_hash: Uint8Array;
   token_hash: Uint8Array;
+  quarantined_since: number | null;
+  certificate_expires_at: number | null;
+  certificate_authority: string | null;
 }
 
 export class HostTable {
@@ -36,18 +50,27 @@ export class HostTable {
   readonly #connected: StatementSync;
   readonly #disconnected: StatementSync;
   readonly #settle: StatementSync;
+  readonly #approve: StatementSync;
+  readonly #certified: StatementSync;
+  readonly #delete: StatementSync;
 
   constructor({ sql }: Database) {
     this.#all = sql.prepare("SELECT * FROM hosts ORDER BY name");
     this.#byName = sql.prepare("SELECT * FROM hosts WHERE name = ?");
     this.#insert = sql.prepare(
-      "INSERT INTO hosts (id, name, labels, facts, enrolled_at, connected, key_hash, token_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+      `INSERT INTO hosts (id, name, labels, facts, enrolled_at, connected, key_hash, token_hash, quarantined_since,
+       certificate_expires_at, certificate_authority) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
     );
     this.#connected = sql.prepare("UPDATE hosts SET connected = 1, last_seen = ?, facts = ? WHERE id = ?");
     this.#disconnected = sql.prepare("UPDATE hosts SET connected = 0, last_seen = ? WHERE id = ?");
     this.#settle = sql.prepare(
       "UPDATE hosts SET connected = 0, last_seen = max(last_seen, ?) WHERE connected = 1",
     );
+    this.#approve = sql.prepare("UPDATE hosts SET quarantined_since = NULL WHERE id = ?");
+    this.#certified = sql.prepare(
+      "UPDATE hosts SET certificate_expires_at = ?, certificate_authority = ? WHERE id = ?",
+    );
+    this.#delete = sql.prepare("DELETE FROM hosts WHERE id = ?");
   }
 
   all(): HostRecord[] {
@@ -63,8 +86,19 @@ export class HostTable {
   }
 
   insert(host: NewHost): void {
-    const { id, name, labels, facts, enrolledAt, keyHash, tokenHash } = host;
-    this.#insert.run(id, name, JSON.stringify(labels), JSON.stringify(facts), enrolledAt, keyHash, tokenHash);
+    const { id, name, labels, facts, enrolledAt, keyHash, tokenHash, quarantinedSince, certificate } = host;
+    this.#insert.run(
+      id,
+      name,
+      JSON.stringify(labels),
+      JSON.stringify(facts),
+      enrolledAt,
+      keyHash,
+      tokenHash,
+      quarantinedSince ?? null,
+      certificate?.expiresAt ?? null,
+      certificate?.authority ?? null,
+    );
   }
 
   connected(id: HostId, at: number, facts: Facts): void {
@@ -79,9 +113,22 @@ export class HostTable {
   settle(aliveAt: number): void {
     this.#settle.run(aliveAt);
   }
+
+  approve(id: HostId): void {
+    this.#approve.run(id);
+  }
+
+  certified(id: HostId, { expiresAt, authority }: CertificateRecord): void {
+    this.#certified.run(expiresAt, authority, id);
+  }
+
+  delete(id: HostId): void {
+    this.#delete.run(id);
+  }
 }
 
 function toRecord(row: Row): HostRecord {
+  const { certificate_expires_at: expiresAt, certificate_authority: authority } = row;
   return {
     id: row.id,
     name: row.name,
@@ -89,5 +136,7 @@ function toRecord(row: Row): HostRecord {
     facts: JSON.parse(row.facts) as Facts,
     enrolledAt: row.enrolled_at,
     lastSeen: row.last_seen ?? undefined,
+    quarantinedSince: row.quarantined_since ?? undefined,
+    certificate: expiresAt === null || authority === null ? undefined : { expiresAt, authority },
   };
 }

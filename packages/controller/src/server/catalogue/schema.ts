@@ -81,4 +81,41 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (id, host)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What the operator has signed for the hosts, as MessagePack; NULL when the spec is.
+  ALTER TABLE fanouts ADD COLUMN authorization BLOB;
+  -- 1: the start had secrets, which are nowhere but in memory.
+  ALTER TABLE fanouts ADD COLUMN had_secrets INTEGER NOT NULL DEFAULT 0;
+  -- The number of the request's line in the audit log; NULL: no operator asked for it here.
+  ALTER TABLE fanouts ADD COLUMN request INTEGER;
+  `,
+  `
+  ALTER TABLE hosts ADD COLUMN quarantined_since INTEGER;   -- set: waits for approval
+  ALTER TABLE hosts ADD COLUMN certificate_expires_at INTEGER; -- of the last one that was issued or shown; NULL: not known
+  ALTER TABLE hosts ADD COLUMN certificate_authority TEXT;  -- the CA that has signed it: SHA-256 of its DER, hexadecimal
+
+  ALTER TABLE operators ADD COLUMN key TEXT;                -- SHA-256 of the public key, hexadecimal; NULL: invited only
+  ALTER TABLE operators ADD COLUMN signed_in_at INTEGER;    -- when that key was first shown
+  ALTER TABLE operators ADD COLUMN invited_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE operators ADD COLUMN last_seen INTEGER;
+
+  -- Tokens of before get an id, so that they can be listed and revoked.
+  ALTER TABLE tokens ADD COLUMN id TEXT;
+  ALTER TABLE tokens ADD COLUMN name TEXT;                  -- the host must be called so
+  ALTER TABLE tokens ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'; -- JSON object; the host gets them
+  ALTER TABLE tokens ADD COLUMN quarantine INTEGER NOT NULL DEFAULT 0; -- 1: its hosts wait for approval
+  ALTER TABLE tokens ADD COLUMN revoked_at INTEGER;
+  ALTER TABLE tokens ADD COLUMN revoked_by TEXT;
+  UPDATE tokens SET id = lower(hex(randomblob(6)));
+  CREATE UNIQUE INDEX tokens_by_id ON tokens (id);
+
+  -- Hosts and operators that were removed. A certificate of theirs may still be valid, and its refusal says why.
+  CREATE TABLE removals (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,         -- host, operator
+    name TEXT NOT NULL,
+    removed_at INTEGER NOT NULL,
+    removed_by TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -2,17 +2,21 @@
  * What the controller answers to an agent. One object per connection, its methods on the prototype and its inventory
  * gone after the last page: with ten thousand idle agents every closure counts.
  */
-import type {
-  agentMethods,
-  controllerAgentMethods,
-  Handlers,
-  HelloParams,
-  HelloResult,
-  InventoryParams,
-  JobStatus,
-  Peer,
-  SessionId,
-  SessionStatus,
+import {
+  type agentMethods,
+  type CertificateRenewParams,
+  type CertificateRenewResult,
+  type controllerAgentMethods,
+  ErrorCode,
+  type Handlers,
+  type HelloParams,
+  type HelloResult,
+  type InventoryParams,
+  type JobStatus,
+  OutpostError,
+  type Peer,
+  type SessionId,
+  type SessionStatus,
 } from "@outpost/protocol";
 import { greet } from "../greeting.ts";
 import { Inventory } from "../inventory.ts";
@@ -32,6 +36,7 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
   #arrived: (() => void) | undefined;
   #cancelArrival: (() => void) | undefined;
   #inventory: Inventory | undefined;
+  #isRenewing = false;
 
   /** @param arrived called once, when the host has told all that it holds */
   constructor(services: Services, host: Host, arrived: () => void) {
@@ -40,17 +45,21 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
     this.#arrived = arrived;
   }
 
+  /** @throws OutpostError `denied` when the host was removed while it came */
   hello(params: HelloParams): HelloResult {
-    const { presence, clock, log } = this.#services;
-    const answer = greet(params, this.#host.name, clock.now());
+    const { presence, clock, rotation, log } = this.#services;
+    const { id, name } = this.#host;
+    if (!presence.has(id)) throw new OutpostError(ErrorCode.denied, `the host ${name} was removed`);
+    const answer = greet(params, name, clock.now());
     this.#inventory = new Inventory({ ...this.#services, safe: safePositions }, this.#host, this.peer);
     // One that never tells what it holds MUST NOT keep others out.
     this.#cancelArrival = clock.after(arrivalTimeoutMs, () => this.arrived());
     // After the answer: nobody may send to this host before it has heard who we are.
     setImmediate(() => {
       if (!this.peer.isOpen) return;
-      presence.connected(this.#host.id, this.peer, params.facts);
-      log.info({ host: this.#host.name, software: params.software }, "agent connected");
+      presence.connected(id, this.peer, answer.version, params.facts);
+      rotation.arrived(this.#host);
+      log.info({ host: name, software: params.software }, "agent connected");
     });
     return answer;
   }
@@ -70,22 +79,42 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
     const { fanOuts, dispatch } = this.#services;
     const fanOut = fanOuts.find(status.job) ?? adoptLocalJob(this.#services, this.#host, status);
     const job = fanOut?.job(this.#host.name);
-    if (fanOut === undefined || job === undefined) return;
+    // By id: another host may have had this name when the job was started.
+    if (fanOut === undefined || job === undefined || job.host !== this.#host.id) return;
     fanOuts.note(fanOut, job, job.report(status, this.peer));
     if (job.waiting !== undefined) void dispatch.advance(fanOut, job);
   }
 
   "session.inventory"({ sessions }: { sessions: SessionStatus[] }): Record<string, never> {
-    this.#services.sessions.inventory(this.#host, sessions, this.peer);
+    if (!this.#isQuarantined) this.#services.sessions.inventory(this.#host, sessions, this.peer);
     return {};
   }
 
   "session.changed"({ status }: { status: SessionStatus }): void {
-    this.#services.sessions.told(this.#host, status, this.peer);
+    if (!this.#isQuarantined) this.#services.sessions.told(this.#host, status, this.peer);
   }
 
   "session.gone"({ session }: { session: SessionId }): void {
     this.#services.sessions.gone(this.#host, session);
+  }
+
+  /** One at a time: each costs a signature, and a host needs few.
+   * @throws OutpostError `busy`; `invalid_argument`; `disk_full` */
+  async "certificate.renew"(params: CertificateRenewParams): Promise<CertificateRenewResult> {
+    if (this.#isRenewing) {
+      throw new OutpostError(ErrorCode.busy, "another certificate of this host is being made");
+    }
+    this.#isRenewing = true;
+    try {
+      return await this.#services.enrolment.renew(this.#host, params);
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
+  /** What it says of sessions is shown to nobody until somebody approves it; it names them all when it connects again. */
+  get #isQuarantined(): boolean {
+    return this.#host.quarantinedSince !== undefined;
   }
 
   /** Gives the place among those who arrive back. */

@@ -1,4 +1,7 @@
-/** What the controller answers to an operator about sessions: `select` says which hosts, `run` passes it on to them. */
+/**
+ * What the controller answers to an operator about sessions: `select` says which hosts, `run` passes it on to them. Whose a
+ * session is may differ from host to host: who opened it there is what counts.
+ */
 import {
   type agentMethods,
   ErrorCode,
@@ -9,8 +12,11 @@ import {
   type Result,
   type SessionId,
   type SessionInfo,
+  type SessionOutcome,
+  type ViewerId,
+  type ViewerRole,
 } from "@outpost/protocol";
-import { evaluate, parse } from "../../targets/index.ts";
+import { notAllowed, type Touched } from "../authorisation.ts";
 import type { Host } from "../presence.ts";
 import { askHost } from "../reach.ts";
 import type { Services } from "../services.ts";
@@ -21,13 +27,16 @@ import { relayAttach, relayRead } from "../session-relay.ts";
 import { resolveSession, unknownSession } from "../session-resolve.ts";
 import { byHostName, type HostSession, sessionInfo } from "../session.ts";
 import { waitForSessions } from "../session-wait.ts";
-import type { Guard, OperatorMethods } from "./guard.ts";
+import { hostNamed, selectHosts, touchedHost } from "../target-hosts.ts";
+import type { Asker, Guard, OperatorMethods, Selection, Trail } from "./guard.ts";
 
 type SessionOperation = Extract<keyof OperatorMethods, `session.${string}`>;
 
-interface Selected<S> {
-  readonly subject: S;
-  readonly hosts: HostName[];
+/** A viewer of a session on one host. */
+interface ViewerParams {
+  readonly host: HostName;
+  readonly session: SessionId;
+  readonly viewer: ViewerId;
 }
 
 export function sessionOperations(
@@ -37,43 +46,93 @@ export function sessionOperations(
   const { presence, sessions, bus, clock, settings } = services;
   const timeoutMs = settings.sessionAnswerMs;
 
-  const hostNamed = (name: HostName): Host => {
-    const host = presence.hostNamed(name);
-    if (host !== undefined) return host;
-    throw new OutpostError(
-      ErrorCode.notFound,
-      `there is no host called ${name}; \`outpost host list\` shows the hosts`,
-      { data: { host: name } },
-    );
+  const mayList =
+    (asker: Asker) =>
+    (session: HostSession): boolean =>
+      asker.may("session.list", touchedHost(presence, session, session.status.operator));
+  /** A session on hosts that are there, whether they hold it or not. */
+  const onHosts = (id: SessionId, hosts: Host[]): Selection<Host[]> => {
+    const owners = hosts.map((host) => sessions.ownerOf(id, host.id));
+    const touched = hosts.map(({ name, labels }, index): Touched => ({ name, labels, owner: owners[index] }));
+    return { subject: hosts, hosts: touched, about: id, title: title(id, owners) };
   };
-  const oneHost = ({ host: name }: { host: HostName }): Selected<Host> => ({
-    subject: hostNamed(name),
-    hosts: [name],
-  });
-  const someHosts = (id: SessionId, names: readonly HostName[] | undefined): Selected<Host[]> => {
-    const hosts = (names ?? sessions.of(id).map(({ hostName }) => hostName)).map(hostNamed);
-    return { subject: hosts, hosts: hosts.map(({ name }) => name) };
+  /** Sessions of one id as they are known, on hosts that may be there no more. */
+  const known = (id: SessionId, found: HostSession[]): Selection<HostSession[]> => {
+    const hosts = found.map((each) => touchedHost(presence, each, each.status.operator));
+    const owners = found.map(({ status }) => status.operator);
+    return { subject: found, hosts, about: id, title: title(id, owners) };
+  };
+  const oneHost = ({ host: name, session }: { host: HostName; session: SessionId }): Selection<Host> => {
+    const host = hostNamed(name, presence);
+    return { ...onHosts(session, [host]), subject: host };
+  };
+  const someHosts = (id: SessionId, names: readonly HostName[] | undefined): Selection<Host[]> =>
+    onHosts(
+      id,
+      names === undefined
+        ? sessions.of(id).flatMap(({ host }) => presence.host(host) ?? [])
+        : names.map((name) => hostNamed(name, presence)),
+    );
+  const viewerOf = ({ host, session, viewer }: ViewerParams) => {
+    const found = sessions.find(session, hostNamed(host, presence).id);
+    return found?.status.viewers.find((each) => each.viewer === viewer);
+  };
+  /** A terminal is its operator's: what it may, and how large it is, nobody else says. */
+  const ownViewer = (params: ViewerParams, asker: Asker): Selection<Host> => {
+    const selected = oneHost(params);
+    const whose = viewerOf(params)?.operator ?? asker.operator;
+    if (whose === asker.operator) return selected;
+    throw notAllowed({
+      operator: asker.operator,
+      action: "session.control",
+      hosts: [params.host],
+      title: selected.title,
+      rule: "owner",
+      reason: `that terminal is ${whose}'s`,
+    });
   };
   /** What the host answers and needs nothing of us. The casts join what TypeScript keeps apart: `K` is one method. */
-  const passOn = <K extends "session.resize" | "session.role" | "session.acknowledge">(method: K) =>
-    guard<K, Host>(method, {
-      select: oneHost,
-      async run(host, { host: _host, ...params }) {
-        const asked = params as unknown as Params<typeof agentMethods, K>;
-        await askHost(bus, host, (link) => link.request<K>(method, asked, { timeoutMs }));
-        return {} as Result<OperatorMethods, K>;
-      },
-    });
+  const passOn =
+    <K extends "session.resize" | "session.role" | "session.acknowledge">(method: K) =>
+    async (host: Host, { host: _host, ...params }: Params<OperatorMethods, K>) => {
+      const asked = params as unknown as Params<typeof agentMethods, K>;
+      await askHost(bus, host, (link) => link.request<K>(method, asked, { timeoutMs }));
+      return {} as Result<OperatorMethods, K>;
+    };
   const sessionsOn = (id: SessionId, names: readonly HostName[] | undefined): HostSession[] => {
-    const known = sessions.of(id);
-    if (known.length === 0) throw unknownSession(id);
-    if (names === undefined) return known;
+    const all = sessions.of(id);
+    if (all.length === 0) throw unknownSession(id);
+    if (names === undefined) return all;
     return names.map((name) => {
-      const session = known.find(({ hostName }) => hostName === name);
+      const session = all.find(({ hostName }) => hostName === name);
       if (session !== undefined) return session;
       throw new OutpostError(ErrorCode.notFound, `the session ${id} is not on ${name}`, {
         data: { session: id, host: name },
       });
+    });
+  };
+  /** The sessions of one id are one operator's: what is asked of the id is asked of all of them. */
+  const refuseTakenId = (id: SessionId, asker: Asker): void => {
+    const others = sessions.of(id).filter(({ status }) => status.operator !== asker.operator);
+    if (others.length === 0) return;
+    const whose = title(
+      id,
+      others.map(({ status }) => status.operator),
+    );
+    if (others.every(mayList(asker))) {
+      throw new OutpostError(
+        ErrorCode.conflict,
+        `there is ${whose} already; a new session needs an id of its own`,
+        { data: { session: id } },
+      );
+    }
+    throw notAllowed({
+      operator: asker.operator,
+      action: "session.open",
+      hosts: others.map(({ hostName }) => hostName),
+      title: whose,
+      rule: "owner",
+      reason: "somebody else's session has this id",
     });
   };
   const infos = (selected: readonly HostSession[]): SessionInfo[] =>
@@ -81,24 +140,40 @@ export function sessionOperations(
 
   return {
     "session.open": guard<"session.open", Host[]>("session.open", {
-      select({ targets }) {
-        const hosts = evaluate(parse(targets), presence.hosts());
-        return { subject: hosts, hosts: hosts.map(({ name }) => name) };
+      action: "session.open",
+      audit: "outcome",
+      select({ targets, session, spec: { configuration, user, name, shell } }, asker) {
+        refuseTakenId(session, asker);
+        const hosts = selectHosts(targets, presence.hosts());
+        return {
+          subject: hosts,
+          hosts: hosts.map((host) => ({ name: host.name, labels: host.labels, configuration, user })),
+          about: session,
+          what: [name, shell].filter((text) => text !== undefined).join(" ") || undefined,
+        };
       },
-      run: async (hosts, params, { operator }) => ({
-        hosts: await openSessions(services, params, operator.name, hosts),
+      run: async (hosts, params, { operator }, _call, trail) => ({
+        hosts: noted(await openSessions(services, params, operator.name, hosts), trail),
       }),
     }),
 
     "session.list": guard<"session.list", HostSession[]>("session.list", {
-      select({ targets, session }) {
+      action: "session.list",
+      select({ targets, session }, asker) {
         const among =
           targets === undefined
             ? undefined
-            : new Set(evaluate(parse(targets), presence.hosts()).map(({ id }) => id));
-        const all = session === undefined ? [...sessions.all()] : resolveSession(sessions, session);
-        const found = all.filter(({ host }) => among?.has(host) ?? true);
-        return { subject: found, hosts: [...new Set(found.map(({ hostName }) => hostName))] };
+            : new Set(selectHosts(targets, presence.hosts()).map(({ id }) => id));
+        const isWanted = ({ host }: HostSession): boolean => among?.has(host) ?? true;
+        if (session === undefined) {
+          return { subject: [...sessions.all()].filter(isWanted).filter(mayList(asker)), hosts: "filtered" };
+        }
+        const found = resolveSession(sessions, session, mayList(asker)).filter(isWanted);
+        const visible = found.filter(mayList(asker));
+        // Where there is one and none may be seen, that is said.
+        return visible.length > 0 || found.length === 0
+          ? { subject: visible, hosts: "filtered", about: found[0]?.id }
+          : known(found[0]!.id, found);
       },
       async run(found, { states }) {
         await refreshSessions(sessions, bus, found, settings.statusTimeoutMs);
@@ -110,61 +185,107 @@ export function sessionOperations(
     }),
 
     "session.attach": guard<"session.attach", Host>("session.attach", {
-      select(params) {
-        const selected = oneHost(params);
+      action: (_host, { role }) => actionOf(role),
+      audit: "outcome",
+      select(params, asker) {
+        const selected = ownViewer(params, asker);
         // A host that is there knows better than we do; one that is not is waited for, so the name had better be right.
         // Whoever says where the output goes on has been there before, perhaps a moment before we were killed.
         const isAway = bus.link(selected.subject.id) === undefined;
         if (isAway && params.from === undefined) sessionsOn(params.session, [params.host]);
-        return selected;
+        return { ...selected, what: params.role === "control" ? "enter" : "look on" };
       },
-      run: (host, params, { operator, peer }, call) =>
-        relayAttach({ bus, clock, host, operator: peer() }, { ...params, operator: operator.name }, call),
+      run: (host, params, { operator, peer }, call, trail) =>
+        relayAttach(
+          { bus, clock, host, operator: peer(), relayed: (bytes) => count(trail, bytes) },
+          { ...params, operator: operator.name },
+          call,
+        ),
     }),
 
     "session.read": guard<"session.read", Host>("session.read", {
-      select: oneHost,
-      run: (host, params, { peer }, call) => relayRead({ bus, clock, host, operator: peer() }, params, call),
+      action: "session.watch",
+      audit: "outcome",
+      select: (params) => ({ ...oneHost(params), what: `read its ${params.what}` }),
+      run: (host, params, { peer }, call, trail) =>
+        relayRead(
+          { bus, clock, host, operator: peer(), relayed: (bytes) => count(trail, bytes) },
+          params,
+          call,
+        ),
     }),
 
-    "session.resize": passOn("session.resize"),
-    "session.role": passOn("session.role"),
-    "session.acknowledge": passOn("session.acknowledge"),
+    "session.resize": guard<"session.resize", Host>("session.resize", {
+      // Of a terminal that only looks on, a size changes nothing. One that the host has not told us of yet nobody else knows.
+      action: (_host, params) => actionOf(viewerOf(params)?.role ?? "watch"),
+      audit: "once",
+      select: (params, asker) => ({ ...ownViewer(params, asker), what: "size of the terminal" }),
+      run: passOn("session.resize"),
+    }),
+
+    "session.role": guard<"session.role", Host>("session.role", {
+      action: (_host, { role }) => actionOf(role),
+      audit: "outcome",
+      select: (params, asker) => ({
+        ...ownViewer(params, asker),
+        what: params.role === "control" ? "take over" : "only look on",
+      }),
+      run: passOn("session.role"),
+    }),
+
+    "session.acknowledge": guard<"session.acknowledge", Host>("session.acknowledge", {
+      action: "session.watch",
+      audit: "once",
+      select: (params) => ({ ...oneHost(params), what: "acknowledge its output" }),
+      run: passOn("session.acknowledge"),
+    }),
 
     "session.disconnect": guard<"session.disconnect", Host[]>("session.disconnect", {
+      action: "session.control",
+      audit: "outcome",
       select({ session, hosts }) {
         if (hosts === undefined) sessionsOn(session, hosts);
-        return someHosts(session, hosts);
+        return { ...someHosts(session, hosts), what: "send its viewers away" };
       },
-      run: async (hosts, { hosts: _hosts, ...params }, { operator }) => ({
-        hosts: await outcomes(hosts, (host) =>
-          askHost(bus, host, async (link) => {
-            const asked = { ...params, operator: operator.name };
-            const { status } = await link.request("session.disconnect", asked, { timeoutMs });
-            sessions.answered(host, status, link);
-            return sessionInfo(bus, host, status);
-          }),
+      run: async (hosts, { hosts: _hosts, ...params }, { operator }, _call, trail) => ({
+        hosts: noted(
+          await outcomes(hosts, (host) =>
+            askHost(bus, host, async (link) => {
+              const asked = { ...params, operator: operator.name };
+              const { status } = await link.request("session.disconnect", asked, { timeoutMs });
+              sessions.answered(host, status, link);
+              return sessionInfo(bus, host, status);
+            }),
+          ),
+          trail,
         ),
       }),
     }),
 
     "session.remove": guard<"session.remove", Host[]>("session.remove", {
-      // One that nobody knows has been removed.
+      // One that nobody knows has been removed, and nothing is done.
+      action: (hosts) => (hosts.length === 0 ? undefined : "session.remove"),
+      audit: "outcome",
       select: ({ session, hosts }) => someHosts(session, hosts),
-      run: async (hosts, { session }, { operator }) => ({
-        hosts: await outcomes(hosts, async (host) => {
-          const asked = { session, operator: operator.name };
-          await askHost(bus, host, (link) => link.request("session.remove", asked, { timeoutMs }));
-          sessions.gone(host, session);
-          return undefined;
-        }),
+      run: async (hosts, { session, authorization }, { operator }, _call, trail) => ({
+        hosts: noted(
+          await outcomes(hosts, async (host) => {
+            const asked = { session, operator: operator.name, authorization };
+            await askHost(bus, host, (link) => link.request("session.remove", asked, { timeoutMs }));
+            sessions.gone(host, session);
+            return undefined;
+          }),
+          trail,
+        ),
       }),
     }),
 
     "session.wait": guard<"session.wait", HostSession[]>("session.wait", {
+      action: "session.list",
       select({ session, hosts }) {
-        const awaited = sessionsOn(session, hosts);
-        return { subject: awaited, hosts: awaited.map(({ hostName }) => hostName) };
+        // Of no host is of all: what comes back tells of the session.
+        const awaited = sessionsOn(session, hosts?.length === 0 ? undefined : hosts);
+        return { ...known(session, awaited), what: "wait" };
       },
       async run(awaited, { until, timeoutMs: atMostMs }, _connection, { signal }) {
         const options = { until, timeoutMs: atMostMs, signal, clock, bus };
@@ -173,6 +294,28 @@ export function sessionOperations(
       },
     }),
   };
+}
+
+function actionOf(role: ViewerRole): "session.control" | "session.watch" {
+  return role === "control" ? "session.control" : "session.watch";
+}
+
+/** For people: the session with whose it is. */
+function title(id: SessionId, owners: readonly (string | undefined)[]): string {
+  const whose = [...new Set(owners.filter((owner) => owner !== undefined))];
+  return whose.length === 0 ? `the session ${id}` : `the session ${id} of ${whose.join(" and ")}`;
+}
+
+/** Tells the trail which hosts have failed. */
+function noted(hosts: SessionOutcome[], trail: Trail): SessionOutcome[] {
+  for (const { host, error } of hosts) {
+    if (error !== undefined) trail.failed(host, error);
+  }
+  return hosts;
+}
+
+function count(trail: Trail, bytes: number): void {
+  trail.bytes = (trail.bytes ?? 0) + bytes;
 }
 
 /** Sessions that were opened together stay together, their hosts in order. */

@@ -1,12 +1,13 @@
 /**
- * A whole controller without TLS: its services on a catalogue in memory, with hosts and operators on memory sockets.
- * For tests.
+ * A whole controller without TLS: its services on a directory of its own, with hosts and operators on memory sockets. Its
+ * policy is a file as any controller's, and lets everybody do everything until a test says otherwise. For tests.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   agentMethods,
+  AuditEntry,
   controllerAgentMethods,
   controllerOperatorMethods,
   type FanOutStartParams,
@@ -15,21 +16,41 @@ import {
   newJobId,
   newOperatorId,
   operatorMethods,
+  OperatorName,
   Peer,
   supportedVersions,
   systemClock,
 } from "@outpost/protocol";
 import { type MemoryLink, memoryLink } from "@outpost/protocol/memory";
 import { pino } from "pino";
-import { Authorisation } from "../authorisation.ts";
+import * as v from "valibot";
+import { Audit } from "../audit.ts";
+import { Authorities } from "../authorities.ts";
 import { Authority } from "../authority.ts";
 import { Catalogue } from "../catalogue/catalogue.ts";
+import type { HostRecord } from "../catalogue/hosts.ts";
 import { CollectedStore } from "../collected-store.ts";
+import { controllerPaths } from "../directory.ts";
+import { PolicyFile } from "../policy-file.ts";
 import { composeServices, type Composed } from "../services.ts";
 import { type ControllerSettings, defaultControllerSettings } from "../settings.ts";
 import { AgentHandlers } from "../handlers/agent.ts";
 import { operatorHandlers } from "../handlers/operator.ts";
 import { FakeAgent, fakeFacts } from "./fake-agent.ts";
+
+/** Everybody may do everything. */
+const openPolicy = `rules:
+  - name: everything
+    operators: ["*"]
+    actions: ["*"]
+    configurations: ["*"]
+    users: ["*"]
+`;
+
+export interface BenchSettings extends Partial<ControllerSettings> {
+  /** The policy to begin with, YAML. */
+  readonly policy?: string;
+}
 
 export type OperatorClient = Peer<typeof operatorMethods, typeof controllerOperatorMethods>;
 
@@ -47,7 +68,6 @@ export class Bench implements AsyncDisposable {
   readonly agents = new Map<string, FakeAgent>();
   readonly links = new Map<string, MemoryLink>();
   readonly settings: ControllerSettings;
-  readonly operator = { id: newOperatorId(), name: "alice" };
   composed!: Composed;
 
   private constructor(directory: string, settings: Partial<ControllerSettings>) {
@@ -55,31 +75,39 @@ export class Bench implements AsyncDisposable {
     this.settings = { ...defaultControllerSettings, writeBehindMs: 5, sessionWriteBehindMs: 5, ...settings };
   }
 
-  static async create(hosts: readonly string[], settings: Partial<ControllerSettings> = {}): Promise<Bench> {
+  static async create(hosts: readonly string[], options: BenchSettings = {}): Promise<Bench> {
+    const { policy = openPolicy, ...settings } = options;
     const bench = new Bench(await mkdtemp(join(tmpdir(), "outpost-controller-")), settings);
+    await writeFile(join(bench.directory, "policy.yaml"), policy);
     await bench.open();
-    const { catalogue, presence } = bench.services;
-    for (const name of hosts) {
-      const host = {
-        id: newHostId(),
-        name: name as HostName,
-        labels: { role: name.replace(/\d+$/, "") },
-        facts: fakeFacts,
-        enrolledAt: 1,
-        lastSeen: undefined,
-      };
-      catalogue.transaction("unsynced", () =>
-        catalogue.hosts.insert({ ...host, keyHash: Buffer.from(name), tokenHash: Buffer.from(name) }),
-      );
-      presence.add(host);
-      bench.agents.set(name, new FakeAgent());
-    }
-    await Promise.all(hosts.map((name) => bench.connect(name)));
+    await Promise.all(hosts.map((name) => bench.add(name)));
     return bench;
   }
 
   get services(): Composed["services"] {
     return this.composed.services;
+  }
+
+  /** Enters a host, and connects its agent. @param more what differs from an approved host, its label `role` made of its name */
+  async add(name: string, more: Partial<HostRecord> = {}): Promise<void> {
+    const { catalogue, presence } = this.services;
+    const host: HostRecord = {
+      id: newHostId(),
+      name: name as HostName,
+      labels: { role: name.replace(/\d+$/, "") },
+      facts: fakeFacts,
+      enrolledAt: 1,
+      lastSeen: undefined,
+      quarantinedSince: undefined,
+      certificate: undefined,
+      ...more,
+    };
+    catalogue.transaction("unsynced", () =>
+      catalogue.hosts.insert({ ...host, keyHash: Buffer.from(name), tokenHash: Buffer.from(name) }),
+    );
+    presence.add(host);
+    this.agents.set(name, this.agents.get(name) ?? new FakeAgent());
+    await this.connect(name);
   }
 
   agent(name: string): FakeAgent {
@@ -88,24 +116,34 @@ export class Bench implements AsyncDisposable {
 
   /** Opens the controller on its directory, for the first time or after `kill`. */
   async open(): Promise<void> {
+    const paths = controllerPaths(this.directory);
     const { authority } = await Authority.create();
+    const log = pino({ level: "silent" });
+    const clock = systemClock;
+    const audit = Audit.open(paths.audit, clock, log);
     this.composed = composeServices({
-      catalogue: new Catalogue(join(this.directory, "catalogue.sqlite")),
-      authority,
-      authorisation: new Authorisation(),
-      store: await CollectedStore.open(join(this.directory, "collected"), this.settings.maxCollectedBytes),
-      inputsDirectory: join(this.directory, "inputs"),
-      clock: systemClock,
+      catalogue: new Catalogue(paths.catalogue),
+      authorities: Authorities.inMemory(authority, authority.certificate, paths),
+      certificate: { renew: () => Promise.resolve() },
+      trustChanged: () => {},
+      audit,
+      policy: await PolicyFile.open({ file: paths.policy, audit, clock, log }),
+      store: await CollectedStore.open(paths.collected, this.settings.maxCollectedBytes),
+      inputsDirectory: paths.inputs,
+      clock,
       settings: this.settings,
-      log: pino({ level: "silent" }),
+      log,
     });
     this.services.launch.resume();
   }
 
   /** As kill -9: connections end, nothing that waits is written, everything in memory is gone. */
   async kill(): Promise<void> {
-    this.services.presence[Symbol.dispose]();
-    this.services.catalogue[Symbol.dispose]();
+    const { presence, catalogue, policy, audit } = this.services;
+    presence[Symbol.dispose]();
+    catalogue[Symbol.dispose]();
+    policy[Symbol.dispose]();
+    audit[Symbol.dispose]();
     for (const link of this.links.values()) link.cut();
     this.composed.collector[Symbol.dispose]();
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -130,12 +168,29 @@ export class Bench implements AsyncDisposable {
     await until(() => presence.link(presence.hostNamed(name as HostName)!.id) === undefined, "the loss");
   }
 
-  async client(): Promise<OperatorClient> {
+  /** Puts another policy into force, as whoever edits the file does. */
+  async setPolicy(policy: string): Promise<void> {
+    await writeFile(join(this.directory, "policy.yaml"), policy);
+    await until(() => this.services.policy.policy.text === policy, "the policy");
+  }
+
+  /** The controller's audit log, the oldest line first. */
+  async audited(): Promise<AuditEntry[]> {
+    const text = await readFile(join(this.directory, "audit", "audit.ndjson"), "utf8");
+    return text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => v.parse(AuditEntry, JSON.parse(line)));
+  }
+
+  /** @param name the operator's */
+  async client(name = "alice"): Promise<OperatorClient> {
+    const operator = { id: newOperatorId(), name: v.parse(OperatorName, name) };
     const link = memoryLink();
     const peer: Peer<typeof controllerOperatorMethods, typeof operatorMethods> = new Peer(link.sockets[0], {
       local: controllerOperatorMethods,
       remote: operatorMethods,
-      handlers: operatorHandlers(this.services, { operator: this.operator, peer: () => peer }, () => {}),
+      handlers: operatorHandlers(this.services, { operator, peer: () => peer }, () => {}),
       fault: (error) => {
         throw error;
       },
@@ -161,6 +216,8 @@ export class Bench implements AsyncDisposable {
     this.services.sessions[Symbol.dispose]();
     this.services.presence[Symbol.dispose]();
     this.services.catalogue[Symbol.dispose]();
+    this.services.policy[Symbol.dispose]();
+    this.services.audit[Symbol.dispose]();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   agentMethods,
+  type Authorization,
   controllerAgentMethods,
   type EndReason,
   ErrorCode,
@@ -102,8 +103,15 @@ export class FakeJob {
 export class FakeAgent {
   readonly jobs = new Map<JobId, FakeJob>();
   readonly sessions = new FakeSessions();
-  /** How often each method was asked. */
+  /** The methods that were asked, and with which params. */
   readonly calls: string[] = [];
+  readonly requests: { readonly method: string; readonly params: unknown }[] = [];
+  /** The protocol versions that it speaks. */
+  versions: { readonly min: number; readonly max: number } = supportedVersions;
+  /** The next start is lost: the connection ends with it, and the host has not heard of it. */
+  losesStart = false;
+  /** When set, reads, stops and removals are answered with this. */
+  refuse: OutpostError | undefined;
   /** Called for each job that really starts. */
   onStart: (job: FakeJob) => void = () => {};
   /** When set, starts are answered with this. */
@@ -122,7 +130,7 @@ export class FakeAgent {
     });
     this.peer = peer;
     await peer.request("hello", {
-      versions: supportedVersions,
+      versions: this.versions,
       software: "fake",
       maxMessageBytes: limits.maxMessageBytes,
       facts: fakeFacts,
@@ -155,6 +163,13 @@ export class FakeAgent {
 
   count(method: string): number {
     return this.calls.filter((call) => call === method).length;
+  }
+
+  /** What was signed of each request of that method, in their order. */
+  authorizations(method: string): (Authorization | undefined)[] {
+    return this.requests.flatMap((request) =>
+      request.method === method ? [(request.params as { authorization?: Authorization }).authorization] : [],
+    );
   }
 
   #hold(params: JobStartParams): FakeJob {
@@ -197,12 +212,19 @@ export class FakeAgent {
     const counted = <T extends unknown[], R>(method: string, handler: (...args: T) => R) => {
       return (...args: T): R => {
         this.calls.push(method);
+        this.requests.push({ method, params: args[0] });
         return handler(...args);
       };
     };
     return {
       "job.start": counted("job.start", async (params, call) => {
         if (this.refuseStart !== undefined) throw this.refuseStart;
+        if (this.losesStart) {
+          this.losesStart = false;
+          const lost = new OutpostError(ErrorCode.disconnected, "the start was lost");
+          peer().abort(lost);
+          throw lost;
+        }
         let job = this.jobs.get(params.job);
         if (job === undefined) {
           job = this.#hold(params);
@@ -217,6 +239,7 @@ export class FakeAgent {
         return { status: job.status, ...this.#tail(job) };
       }),
       "job.read": counted("job.read", async (params, call) => {
+        if (this.refuse !== undefined) throw this.refuse;
         const job = this.#find(params.job);
         const names = (["stdout", "stderr", "timeline"] as const).filter(
           (name) => params.from[name] !== undefined,
@@ -263,6 +286,7 @@ export class FakeAgent {
         jobs: jobs.flatMap((id) => (this.jobs.has(id) ? [this.job(id).status] : [])),
       })),
       "job.stop": counted("job.stop", ({ job: id, operator }) => {
+        if (this.refuse !== undefined) throw this.refuse;
         const job = this.#find(id);
         if (!job.isEnded) {
           job.exit = { signal: "SIGTERM" };
@@ -273,6 +297,7 @@ export class FakeAgent {
         return { status: job.status };
       }),
       "job.remove": counted("job.remove", ({ job: id }) => {
+        if (this.refuse !== undefined) throw this.refuse;
         const job = this.jobs.get(id);
         if (job?.isEnded === false) throw new OutpostError(ErrorCode.conflict, "it still runs");
         if (job !== undefined) job.isRemoved = true;
@@ -299,6 +324,9 @@ export class FakeAgent {
       }),
       ...this.sessions.handlers(peer, counted),
       goodbye: () => {},
+      "certificate.outdated": () => {
+        this.calls.push("certificate.outdated");
+      },
     };
   }
 

@@ -1,0 +1,13 @@
+/** Which hosts a target expression means, those in quarantine included: for what is done to hosts themselves. */
+import type { HostInfo } from "@outpost/protocol";
+import { evaluate, parse } from "@outpost/protocol/targets";
+import type { Client } from "../client/index.ts";
+
+/** @throws OutpostError `invalid_argument`; `not_found` naming the term that no host fits */
+export async function selectHosts(
+  client: Pick<Client, "hosts">,
+  targets: string,
+): Promise<readonly HostInfo[]> {
+  const terms = parse(targets);
+  return evaluate(terms, await client.hosts());
+}

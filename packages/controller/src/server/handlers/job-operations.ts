@@ -1,0 +1,329 @@
+/**
+ * What the controller answers to an operator about jobs. Up to the first `await` of a `run` all of this is synchronous, so
+ * that requests which an operator sends behind each other find what the earlier ones made.
+ */
+import {
+  commandText,
+  ErrorCode,
+  type FanOutStartParams,
+  type Handlers,
+  type HostName,
+  type JobId,
+  OutpostError,
+} from "@outpost/protocol";
+import { authorizationText } from "../authorization.ts";
+import { type Need, notAllowed, type Touched } from "../authorisation.ts";
+import type { FanOut } from "../fan-out.ts";
+import type { FanOutHosts } from "../fan-outs.ts";
+import type { Job } from "../job.ts";
+import { refreshRunning } from "../live-status.ts";
+import type { Host } from "../presence.ts";
+import { receiveInput } from "../receive-input.ts";
+import { Receive } from "../receive.ts";
+import type { Services } from "../services.ts";
+import { hostsOfSessions, sessionOn } from "../session-targets.ts";
+import { unpackSpec } from "../spec.ts";
+import { selectHosts, touchedHost } from "../target-hosts.ts";
+import { waitForEnd } from "../wait.ts";
+import type { Asker, Guard, OperatorMethods, Selection } from "./guard.ts";
+
+type JobOperation = Extract<keyof OperatorMethods, `fanout.${string}`>;
+
+/** What a request about some jobs of a fan-out job is about. */
+interface Selected {
+  readonly fanOut: FanOut;
+  readonly jobs: readonly Job[];
+}
+
+export function jobOperations(
+  services: Services,
+  guard: Guard,
+): Pick<Handlers<OperatorMethods>, JobOperation> {
+  const { authorisation, presence, fanOuts, dispatch, launch, inputs, bus, clock, settings } = services;
+
+  const touched = (fanOut: FanOut, jobs: readonly Job[]): Touched[] =>
+    jobs.map((job) => touchedHost(presence, job, fanOut.owner));
+  const mayRead =
+    (asker: Asker) =>
+    ({ owner, hosts }: FanOutHosts): boolean =>
+      hosts.every((host) => asker.may("job.read", touchedHost(presence, host, owner)));
+  const selection = (fanOut: FanOut, jobs: readonly Job[]): Selection<Selected> => ({
+    subject: { fanOut, jobs },
+    // Of no host is of all: what comes back tells of the fan-out job.
+    hosts: touched(fanOut, jobs.length === 0 ? fanOut.jobs : jobs),
+    about: fanOut.id,
+    title: fanOut.title,
+  });
+  const named = (
+    params: { job: JobId; hosts?: readonly HostName[] | undefined },
+    asker: Asker,
+  ): Selection<Selected> => {
+    const fanOut = fanOuts.get(params.job);
+    if (params.hosts === undefined) return selection(fanOut, fanOut.jobs);
+    return selection(
+      fanOut,
+      params.hosts.map((name) => {
+        const job = fanOut.job(name);
+        if (job !== undefined) return job;
+        // Where a job does not run is told to those who may see where it does.
+        const needs: Need[] = [{ action: "job.read", hosts: touched(fanOut, fanOut.jobs) }];
+        authorisation.authorise({ operator: asker.operator, needs, title: fanOut.title });
+        throw new OutpostError(ErrorCode.notFound, `the job ${fanOut.id} does not run on ${name}`, {
+          data: { job: fanOut.id, host: name },
+        });
+      }),
+    );
+  };
+  const infos = ({ fanOut, jobs }: Selected) => jobs.map((job) => fanOut.jobInfo(job, bus));
+
+  return {
+    "fanout.start": guard<"fanout.start", FanOut | Host[]>("fanout.start", {
+      // Asked twice with one id, it tells how the first one stands.
+      action: (subject) => (Array.isArray(subject) ? "invoke" : "job.read"),
+      select(params) {
+        const { job, spec } = params;
+        const known = fanOuts.find(job);
+        if (known?.isRemoved === true)
+          throw new OutpostError(ErrorCode.conflict, `the job ${job} was removed`);
+        if (known !== undefined) return { ...selection(known, known.jobs), subject: known };
+        return {
+          ...newJob(services, params),
+          about: job,
+          what: commandText(spec.command),
+        };
+      },
+      run(subject, params, { operator }, _call, { request }) {
+        if (!Array.isArray(subject) && subject.owner !== operator.name) {
+          throw new OutpostError(
+            ErrorCode.conflict,
+            `there is ${subject.title} already; a new job needs an id of its own`,
+            { data: { job: subject.id } },
+          );
+        }
+        const fanOut = Array.isArray(subject)
+          ? launch.start(params, { operator: operator.name, request }, subject)
+          : subject;
+        const plan = fanOut.jobs.map(({ host, hostName }) => ({
+          host: hostName,
+          state: presence.state(host),
+        }));
+        return { fanout: fanOut.info(bus), hosts: plan };
+      },
+    }),
+
+    "fanout.input": guard<"fanout.input", Selected>("fanout.input", {
+      action: "invoke",
+      select(params, asker) {
+        const selected = named(params, asker);
+        const { fanOut } = selected.subject;
+        // What a job reads is a part of what it runs, and that only one operator has said.
+        if (fanOut.owner !== asker.operator) throw notYours(fanOut, asker);
+        const { spec } = fanOut.record;
+        const { configuration, user } = spec === undefined ? {} : unpackSpec(spec);
+        const hosts = touched(fanOut, fanOut.jobs).map((host) => ({ ...host, configuration, user }));
+        return { ...selected, hosts, what: "standard input" };
+      },
+      async run({ fanOut }, { job, stream }, { peer }, call) {
+        const spool = inputs.get(job);
+        if (spool === undefined) {
+          throw new OutpostError(
+            ErrorCode.conflict,
+            `the job ${job} takes no input: it has ended, or was not started with a streamed input`,
+          );
+        }
+        try {
+          const result = await receiveInput(spool, stream, peer(), call);
+          fanOut.inputComplete(result.size);
+          fanOuts.noteRecord(fanOut);
+          fanOuts.flush("synced");
+          spool.complete();
+          return result;
+        } catch (error) {
+          if (spool.failure !== undefined && fanOut.record.inputError === undefined) {
+            fanOut.inputFailed(spool.failure.toWire());
+            fanOuts.noteRecord(fanOut);
+          }
+          throw error;
+        }
+      },
+    }),
+
+    "fanout.receive": guard<"fanout.receive", Selected>("fanout.receive", {
+      action: "job.read",
+      audit: "outcome",
+      select: (params, asker) => ({ ...named(params, asker), what: "receive its output" }),
+      async run({ fanOut, jobs }, params, { peer }, call, trail) {
+        const receive = new Receive(services, fanOut, jobs, params, call, () => peer().openStream());
+        try {
+          await receive.run();
+        } finally {
+          trail.bytes = receive.bytes;
+        }
+        return { fanout: fanOut.info(bus) };
+      },
+    }),
+
+    "fanout.acknowledge": guard<"fanout.acknowledge", Selected>("fanout.acknowledge", {
+      action: "job.read",
+      audit: "once",
+      select: ({ job, received }, asker) => ({
+        ...named({ job, hosts: Object.keys(received) as HostName[] }, asker),
+        what: "acknowledge its output",
+      }),
+      run({ fanOut, jobs }, { received }) {
+        const toForward = jobs.filter((job) => {
+          const isMoved = job.acknowledge(received[job.hostName] ?? {});
+          if (isMoved) fanOuts.note(fanOut, job, false);
+          // A job that ended without output has no offset to move, and yet its host waits for this word to forget it.
+          return isMoved || (job.isEnded && job.isHeld && job.unread === 0);
+        });
+        // Unsynced: after a power cut the hosts still know what was received, and say so.
+        fanOuts.flush("unsynced");
+        for (const job of toForward) forwardAcknowledgement(services, fanOut, job);
+        return {};
+      },
+    }),
+
+    "fanout.list": guard<"fanout.list", (fanOut: FanOutHosts) => boolean>("fanout.list", {
+      action: "job.read",
+      select: (_params, asker) => ({ subject: mayRead(asker), hosts: "filtered", what: "list jobs" }),
+      async run(isReadable, params) {
+        const unfinished = [...fanOuts.unfinished()].filter(({ record }) =>
+          isReadable(fanOuts.hostsOf(record)),
+        );
+        await refreshRunning(fanOuts, bus, unfinished, settings.statusTimeoutMs);
+        return { fanouts: fanOuts.list(params, isReadable) };
+      },
+    }),
+
+    "fanout.show": guard<"fanout.show", Selected>("fanout.show", {
+      action: "job.read",
+      select({ job }, asker) {
+        const fanOut = fanOuts.resolve(job, mayRead(asker));
+        return selection(fanOut, fanOut.jobs);
+      },
+      async run(selected) {
+        await refreshRunning(fanOuts, bus, [selected.fanOut], settings.statusTimeoutMs);
+        return { fanout: selected.fanOut.info(bus), jobs: infos(selected) };
+      },
+    }),
+
+    "fanout.wait": guard<"fanout.wait", Selected>("fanout.wait", {
+      action: "job.read",
+      select: ({ job }, asker) => named({ job }, asker),
+      async run(selected, { any, timeoutMs }, _connection, { signal }) {
+        const ended = await waitForEnd(selected.fanOut, { any, timeoutMs, signal, clock });
+        return { ended, fanout: selected.fanOut.info(bus), jobs: infos(selected) };
+      },
+    }),
+
+    "fanout.stop": guard<"fanout.stop", Selected>("fanout.stop", {
+      action: "job.stop",
+      audit: "outcome",
+      select: named,
+      async run({ fanOut, jobs }, { graceMs, authorization }, { operator }) {
+        const going = jobs.filter((job) => !job.isEnded);
+        const signed = authorizationText(authorization);
+        await dispatch.want(fanOut, going, {
+          kind: "stop",
+          operator: operator.name,
+          ...(graceMs === undefined ? {} : { graceMs }),
+          ...(signed === undefined ? {} : { authorization: signed }),
+        });
+        return { jobs: infos({ fanOut, jobs }) };
+      },
+    }),
+
+    "fanout.remove": guard<"fanout.remove", Selected>("fanout.remove", {
+      action: "job.remove",
+      audit: "outcome",
+      select({ job, force }, asker) {
+        const selected = named({ job }, asker);
+        const { fanOut } = selected.subject;
+        const going = fanOut.jobs.filter((each) => !each.isEnded);
+        const stop: Need[] =
+          going.length === 0 ? [] : [{ action: "job.stop", hosts: touched(fanOut, going) }];
+        return force ? { ...selected, also: stop, what: "stop what runs, and remove" } : selected;
+      },
+      async run({ fanOut, jobs }, { job: id, force, authorization, stopAuthorization }, { operator }) {
+        const going = jobs.filter((job) => !job.isEnded);
+        if (going.length > 0 && !force) {
+          const some = going.slice(0, 5).map(({ hostName }) => hostName);
+          throw new OutpostError(
+            ErrorCode.conflict,
+            `the job ${id} has not ended on ${some.join(", ")}${going.length > some.length ? ", …" : ""}; stop it first, or remove with force`,
+            { data: { job: id, hosts: going.map(({ hostName }) => hostName) } },
+          );
+        }
+        fanOut.removed(operator.name);
+        fanOuts.noteRecord(fanOut);
+        const held = jobs.filter((job) => job.isHeld || !job.isEnded);
+        const signed = authorizationText(authorization);
+        const signedStop = authorizationText(stopAuthorization);
+        await dispatch.want(fanOut, held, {
+          kind: "remove",
+          operator: operator.name,
+          ...(signed === undefined ? {} : { authorization: signed }),
+          ...(signedStop === undefined ? {} : { stopAuthorization: signedStop }),
+        });
+        return { jobs: infos({ fanOut, jobs }) };
+      },
+    }),
+  };
+}
+
+/**
+ * The hosts of a job that is to be started, and what has to be allowed there.
+ * @throws OutpostError `invalid_argument` without targets and sessions; as `selectHosts` and `hostsOfSessions`
+ */
+function newJob(
+  services: Services,
+  { spec, targets, secrets }: FanOutStartParams,
+): Pick<Selection<Host[]>, "subject" | "hosts" | "also"> {
+  const { session, configuration, user, ...rest } = spec;
+  if (session === undefined) {
+    if (targets === undefined)
+      throw new OutpostError(ErrorCode.invalidArgument, "a job needs targets, or sessions to run in");
+    const hosts = selectHosts(targets, services.presence.hosts());
+    return {
+      subject: hosts,
+      hosts: hosts.map(({ name, labels }) => ({ name, labels, configuration, user })),
+    };
+  }
+  if (secrets !== undefined || configuration !== undefined || user !== undefined) {
+    throw new OutpostError(
+      ErrorCode.invalidArgument,
+      "a job in a session runs as the session does: with its user, its configuration, and no secrets of its own",
+    );
+  }
+  const hosts = hostsOfSessions(services, { ...rest, session }, targets);
+  if (hosts.length === 0)
+    throw new OutpostError(ErrorCode.notFound, "none of the hosts that hold the sessions is there any more");
+  const control = hosts.map(({ id, name, labels }): Touched => {
+    const { operator, configuration: opened } = sessionOn(services.sessions, session.ids, id).status;
+    return { name, labels, owner: operator, configuration: opened };
+  });
+  const run = control.map(({ name, labels, configuration: opened }) => ({
+    name,
+    labels,
+    configuration: opened,
+  }));
+  return { subject: hosts, hosts: run, also: [{ action: "session.control", hosts: control }] };
+}
+
+/** In `keep` mode the host may forget; in `collect` mode it has already, and our own store may. */
+function forwardAcknowledgement({ dispatch, store, log }: Services, fanOut: FanOut, job: Job): void {
+  if (fanOut.mode === "keep") {
+    void dispatch.acknowledge(fanOut, job, job.received);
+  } else if (job.isEnded && job.unread === 0 && !fanOut.needsCollecting(job)) {
+    store.removeJob(fanOut.id, job.hostName).catch((error: unknown) => {
+      log.warn({ job: job.id, host: job.hostName, err: error }, "collected output could not be removed");
+    });
+  }
+}
+
+/** Whatever the rules say. */
+function notYours({ title }: FanOut, { operator }: Asker): OutpostError {
+  const reason = "only who has started a job gives it its input";
+  return notAllowed({ operator, action: "invoke", title, hosts: [], rule: "owner", reason });
+}
