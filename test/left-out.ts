@@ -1,15 +1,17 @@
 /** Says at the end of a test run what was not tested, so that a green run never looks like more than it is. */
-import { existsSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
+import { dockerRuns } from "./hosts/kit/docker.ts";
 
 export class LeftOut implements Reporter {
+  readonly #tests: "all" | "hosts";
+
+  /** @param tests which are run: all but those in containers, or those */
+  constructor(tests: "all" | "hosts") {
+    this.#tests = tests;
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
-    const lines: string[] = [];
-    if (existsSync(new URL("hosts", import.meta.url))) {
-      lines.push("container tests (test/hosts): they need Docker; run them with `pnpm test:hosts`");
-    } else {
-      lines.push("container tests (other distributions, systemd): there are none yet");
-    }
+    const lines = this.#tests === "all" ? [containers()] : [];
     for (const module of modules) {
       for (const test of module.children.allTests("skipped")) {
         const result = test.result();
@@ -18,6 +20,14 @@ export class LeftOut implements Reporter {
         if (note !== undefined) lines.push(`${test.fullName}: ${note}`);
       }
     }
+    if (lines.length === 0) return;
     process.stdout.write(`\nLeft out:\n${lines.map((line) => `  - ${line}\n`).join("")}\n`);
   }
+}
+
+function containers(): string {
+  const what = "container tests (test/hosts: services, reboots, upgrades, run-as, limits)";
+  return dockerRuns()
+    ? `${what}: run them with \`pnpm test:hosts\``
+    : `${what}: they need Docker, which does not answer here; \`.ci/run\` installs it and runs them`;
 }
