@@ -446,6 +446,30 @@ describe("what is somebody else's", () => {
     });
   });
 
+  test("nor while it is being started there", async () => {
+    const { signer: root } = await operators.add("root@web1");
+    policy = Policy.parse("rules: []", "policy.yaml");
+    const gate = new Gate({
+      host: web1,
+      operators: operators.authority,
+      policy,
+      audit,
+      replay,
+      jobs,
+      sessions,
+      clock,
+      log,
+    });
+    const started = Promise.withResolvers<void>();
+    const begun = gate.admitLocally("root@web1", "invoke", job).carryOut(() => started.promise);
+    jobs.askers.set(job, { operator: "root@web1", isLocal: true });
+    expect(() => gate.admit("job.read", by(root, "job.read"))).toThrow(
+      expect.objectContaining({ code: ErrorCode.denied }),
+    );
+    started.resolve();
+    await begun;
+  });
+
   test("a command in a session needs control of that session", async () => {
     policy = Policy.parse(`rules: [{ name: run, operators: ["*"], actions: [invoke] }]`, "policy.yaml");
     const inSession = (operator: string) => ({

@@ -201,12 +201,12 @@ export class Gate {
   }
 
   #ownerOf({ kind, id }: Subject): string | undefined {
-    const beginning = this.#beginning.get(id);
-    if (beginning !== undefined) return beginning;
-    if (kind === "session") return this.#options.sessions.find([id])?.operator;
-    const known = this.#options.jobs.known(id);
+    const { jobs, sessions } = this.#options;
+    const known = kind === "job" ? jobs.known(id) : undefined;
     // `user@host` could be an operator's name as well.
-    return known?.isLocal === true ? "" : known?.operator;
+    if (known?.isLocal === true) return "";
+    const found = kind === "session" ? sessions.find([id]) : known;
+    return this.#beginning.get(id) ?? found?.operator;
   }
 
   #decide(asked: Asked, operator: string): Verdict {

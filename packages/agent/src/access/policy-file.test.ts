@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FakeClock } from "@outpost/protocol/testing";
@@ -79,6 +79,19 @@ test("a directory in its place allows nothing", () => {
   file = directory;
   using policy = open();
   expect(decide(policy)).toMatchObject({ allowed: false, reason: expect.stringContaining("cannot be read") });
+});
+
+test("a link that leads nowhere allows nothing, whenever it begins to", () => {
+  const elsewhere = join(directory, "elsewhere.yaml");
+  using policy = open();
+  expect(decide(policy).allowed).toBe(true);
+  symlinkSync(elsewhere, file);
+  expect(decide(policy)).toMatchObject({ allowed: false, reason: expect.stringContaining("leads nowhere") });
+  writeFileSync(elsewhere, allowing("ada"));
+  expect([decide(policy).allowed, decide(policy, "grace").allowed]).toEqual([true, false]);
+  rmSync(elsewhere);
+  expect(decide(policy).allowed).toBe(false);
+  expect(states).toEqual(["bad", "loaded", "bad"]);
 });
 
 test("disposed, it looks no more", () => {

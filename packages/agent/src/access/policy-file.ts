@@ -8,7 +8,7 @@
  * A change of the file is in force with the next request: it is looked at before each. Now and then it is looked at, too,
  * so that a mistake is in the log soon.
  */
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync, statSync } from "node:fs";
 import { closedPolicy, type Decision, permissivePolicy, Policy, type PolicyRequest } from "@outpost/access";
 import { type Clock, OutpostError } from "@outpost/protocol";
 import type { Logger } from "pino";
@@ -36,7 +36,8 @@ export function readPolicy(file: string): PolicyState {
     text = readFileSync(file, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return { kind: "none", policy: permissivePolicy };
+    if (code === "ENOENT" && !isLink(file)) return { kind: "none", policy: permissivePolicy };
+    if (code === "ENOENT") return bad(`${file} is a symbolic link that leads nowhere`);
     return bad(`${file} cannot be read: ${String(code)}`);
   }
   try {
@@ -119,6 +120,11 @@ function versionOf(file: string): string {
     const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
     return [ino, size, mtimeNs, ctimeNs].join(" ");
   } catch (error) {
-    return String((error as NodeJS.ErrnoException).code);
+    return `${String((error as NodeJS.ErrnoException).code)}${isLink(file) ? " link" : ""}`;
   }
+}
+
+/** Whether somebody has put a policy there, and it is elsewhere: perhaps in a file system that is not mounted now. */
+function isLink(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }

@@ -39,7 +39,7 @@ test("a request is noted once, of each operator, also over a restart and with ha
 });
 
 test("what has expired, and could not be verified any more, is forgotten; the file does not grow for ever", async () => {
-  using replay = new Replay({ file, clock, maxRequests: 3_000 });
+  using replay = new Replay({ file, clock, maxRequests: 3_000, maxRequestsOfOne: 3_000 });
   for (let round = 0; round < 5; round++) {
     for (let each = 0; each < 1_000; each++) {
       const nonce = Buffer.alloc(16);
@@ -52,13 +52,35 @@ test("what has expired, and could not be verified any more, is forgotten; the fi
 });
 
 test("at its limit it takes no more until others have expired", async () => {
-  using replay = new Replay({ file, clock, maxRequests: 2 });
+  using replay = new Replay({ file, clock, maxRequests: 2, maxRequestsOfOne: 2 });
   replay.note(request(1));
   replay.note(request(2));
   expect(() => replay.note(request(3))).toThrow(expect.objectContaining({ code: ErrorCode.limitExceeded }));
   expect(replay.note(request(1))).toBe(false);
   await clock.advance(60_000 + 5 * 60_000);
   expect(replay.note(request(3))).toBe(true);
+});
+
+test("one operator cannot shut out the others, also over a restart", async () => {
+  const options = { file, clock, maxRequests: 8, maxRequestsOfOne: 2 };
+  const others = { ...request(1), id: newOperatorId() };
+  {
+    using replay = new Replay(options);
+    replay.note(request(1));
+    replay.note(request(2, clock.now() + 120_000));
+  }
+  using replay = new Replay(options);
+  expect(() => replay.note(request(3))).toThrow(
+    expect.objectContaining({
+      code: ErrorCode.limitExceeded,
+      message: expect.stringContaining("of this operator"),
+    }),
+  );
+  expect(replay.note(others)).toBe(true);
+  // One of the two has expired.
+  await clock.advance(60_000 + 5 * 60_000);
+  expect(replay.note(request(3))).toBe(true);
+  expect(() => replay.note(request(4))).toThrow(expect.objectContaining({ code: ErrorCode.limitExceeded }));
 });
 
 test("a file of anything at all is no reason not to start", () => {

@@ -18,6 +18,8 @@ export interface ReplayOptions {
   /** How many requests are remembered. Default 100,000: 15 MB. One more is refused with `limit_exceeded` until others
    * have expired; they come from operators, and one that is forgotten too early could be carried out again. */
   readonly maxRequests?: number;
+  /** How many of them may be one operator's, who so cannot shut out the others. Default a quarter. */
+  readonly maxRequestsOfOne?: number;
 }
 
 /** The file is written anew when it has this many lines more than it needs. */
@@ -26,8 +28,13 @@ const slackLines = 1_000;
 export class Replay implements Disposable {
   readonly #options: ReplayOptions;
   readonly #maxRequests: number;
+  readonly #maxRequestsOfOne: number;
   /** When each may be forgotten. */
   readonly #seen = new Map<string, number>();
+  /** How many are each operator's, by id. */
+  readonly #counts = new Map<string, number>();
+  /** Before this moment none may be forgotten. */
+  #firstUntil = Infinity;
   #lines = 0;
   #file: number;
 
@@ -35,8 +42,9 @@ export class Replay implements Disposable {
   constructor(options: ReplayOptions) {
     this.#options = options;
     this.#maxRequests = options.maxRequests ?? 100_000;
+    this.#maxRequestsOfOne = options.maxRequestsOfOne ?? this.#maxRequests / 4;
     makePrivateDirectory(dirname(options.file));
-    for (const [request, until] of readLines(options.file)) this.#seen.set(request, until);
+    for (const [request, until] of readLines(options.file)) this.#remember(request, until);
     this.#file = this.#writeAnew();
   }
 
@@ -48,11 +56,11 @@ export class Replay implements Disposable {
   note({ id, nonce, expiresAt }: Pick<VerifiedRequest, "id" | "nonce" | "expiresAt">): boolean {
     const request = `${id}.${Buffer.from(nonce).toString("base64url")}`;
     if (this.#seen.has(request)) return false;
-    this.#makeRoom();
+    this.#makeRoom(id);
     // As long as a verifier would take it.
     const until = expiresAt + clockSkewMs;
     this.#append(`${request} ${String(until)}\n`);
-    this.#seen.set(request, until);
+    this.#remember(request, until);
     return true;
   }
 
@@ -60,13 +68,34 @@ export class Replay implements Disposable {
     closeSync(this.#file);
   }
 
-  #makeRoom(): void {
-    if (this.#lines < this.#seen.size + slackLines && this.#seen.size < this.#maxRequests) return;
+  #remember(request: string, until: number): void {
+    if (!this.#seen.has(request)) {
+      const operator = operatorIn(request);
+      this.#counts.set(operator, this.#countOf(operator) + 1);
+    }
+    this.#seen.set(request, until);
+    this.#firstUntil = Math.min(this.#firstUntil, until);
+  }
+
+  #countOf(operator: string): number {
+    return this.#counts.get(operator) ?? 0;
+  }
+
+  #isFull(operator: string): boolean {
+    return this.#seen.size >= this.#maxRequests || this.#countOf(operator) >= this.#maxRequestsOfOne;
+  }
+
+  #makeRoom(operator: string): void {
+    if (this.#lines < this.#seen.size + slackLines && !this.#isFull(operator)) return;
     this.#forgetExpired();
-    if (this.#seen.size >= this.#maxRequests) {
+    if (this.#isFull(operator)) {
+      const ofOne = this.#countOf(operator) >= this.#maxRequestsOfOne;
+      const many = ofOne
+        ? `${String(this.#maxRequestsOfOne)} requests of this operator`
+        : `${String(this.#maxRequests)} requests`;
       throw new OutpostError(
         ErrorCode.limitExceeded,
-        `this host remembers ${String(this.#maxRequests)} requests that have not expired, and takes no more; try again later`,
+        `this host remembers ${many} that have not expired, and takes no more; try again later`,
       );
     }
     if (this.#lines < this.#seen.size + slackLines) return;
@@ -76,7 +105,13 @@ export class Replay implements Disposable {
 
   #forgetExpired(): void {
     const now = this.#options.clock.now();
-    for (const [request, until] of this.#seen) if (until <= now) this.#seen.delete(request);
+    // Whoever is refused asks again and again, and each time all would be looked at for nothing.
+    if (now < this.#firstUntil) return;
+    const kept = [...this.#seen].filter(([, until]) => until > now);
+    this.#seen.clear();
+    this.#counts.clear();
+    this.#firstUntil = Infinity;
+    for (const [request, until] of kept) this.#remember(request, until);
   }
 
   #append(line: string): void {
@@ -108,6 +143,10 @@ export class Replay implements Disposable {
     this.#lines = lines.length;
     return openSync(file, "a", 0o600);
   }
+}
+
+function operatorIn(request: string): string {
+  return request.slice(0, request.indexOf("."));
 }
 
 function readLines(file: string): [string, number][] {

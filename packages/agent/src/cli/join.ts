@@ -87,6 +87,7 @@ export async function enrolHost(options: JoinOptions): Promise<Joined> {
   await writeCredentials(paths, enrolment.credentials);
   await writeConfig(paths, {
     ...(previous?.settings === undefined ? {} : { settings: previous.settings }),
+    ...(previous?.sessions === undefined ? {} : { sessions: previous.sessions }),
     controller: url,
     host: enrolment.host,
     name: enrolment.name,

@@ -1,8 +1,8 @@
 /** What depends on who the agent is; what happens to requests is shown with real processes, in jobs/ and session-host/. */
-import { type JobSpec, UserName } from "@outpost/protocol";
+import { type JobSpec, type SessionSpec, UserName } from "@outpost/protocol";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { admitJob, type Users } from "./admission.ts";
+import { admitJob, admitSession, type Users } from "./admission.ts";
 import { openConfiguration } from "./configuration.ts";
 import { parseConfiguration } from "./configuration-file.ts";
 
@@ -71,6 +71,32 @@ test("what a configuration sets wins over what was asked for, and is not asked f
   expect(() => admit("env: { A: b }", "root", { env: { A: "d" } })).toThrow(/sets A itself/);
   expect(() => admit("acceptEnv: [B]", "root", { env: { C: "d" } })).toThrow(/only B may be set/);
   expect(() => admit("acceptEnv: []", "root", { env: { C: "d" } })).toThrow(/no variable may be set/);
+});
+
+test("a session of one program takes no variable and no directory by which that runs another one", () => {
+  const open = (yaml: string, env: Record<string, string>, cwd?: string): ReturnType<typeof admitSession> => {
+    const wanted: SessionSpec = {
+      env,
+      ...(cwd === undefined ? {} : { cwd }),
+      columns: 80,
+      rows: 24,
+      record: false,
+      temporary: false,
+      onExit: "end",
+    };
+    const configuration = parseConfiguration("x", yaml, "x.yaml");
+    return admitSession(configuration, { spec: wanted, operator: "ada" }, usersOf("root"));
+  };
+  const psql = "user: deploy\ncommand: [/usr/bin/psql, shop]\n";
+  for (const name of ["LD_PRELOAD", "PATH", "EDITOR", "PYTHONSTARTUP", "PSQL_PAGER"]) {
+    expect(() => open(psql, { [name]: "/tmp/evil" })).toThrow(/could be made to run something else/);
+    expect(() => open(`${psql}acceptEnv: ["*"]`, { [name]: "/tmp/evil" })).toThrow(/something else/);
+  }
+  expect(() => open(psql, {}, "/tmp")).toThrow(/has a working directory of its own/);
+  expect(open(`${psql}cwd: /srv\n`, {}, "/srv").cwd).toBe("/srv");
+  expect(open(psql, { TERM: "xterm", LC_ALL: "C" }).env).toEqual({ TERM: "xterm", LC_ALL: "C" });
+  // A shell runs anything as it is.
+  expect(() => open("user: deploy", { EDITOR: "vi", PATH: "/opt/bin" })).not.toThrow();
 });
 
 test("only its operators use it", () => {

@@ -211,7 +211,9 @@ function checkVariables(
   names: readonly string[],
   runAs: RunAs | undefined,
 ): void {
-  const { allow, env } = configuration;
+  const { allow, command, env } = configuration;
+  // What offers some programs offers those, and no way to others.
+  const isNarrow = allow !== undefined || command !== undefined;
   const accepted = configuration.acceptEnv ?? (allow === undefined ? ["*"] : []);
   for (const name of names) {
     if (Object.hasOwn(env, name)) throw denied(configuration, `sets ${name} itself, which nobody else may`);
@@ -219,7 +221,7 @@ function checkVariables(
       const which = accepted.length === 0 ? "no variable may be set" : `only ${textOf(accepted)} may be set`;
       throw denied(configuration, `does not accept the variable ${name}: ${which} (acceptEnv)`);
     }
-    if (allow !== undefined && isUnsafeVariable(name)) {
+    if (isNarrow && isUnsafeVariable(name)) {
       throw denied(
         configuration,
         `does not accept the variable ${name}: with it a command that is allowed could be made to run something else`,
@@ -235,10 +237,12 @@ function checkVariables(
 }
 
 function workingDirectory(
-  { allow, cwd, ...configuration }: Configuration,
+  { allow, command, cwd, ...configuration }: Configuration,
   asked: string | undefined,
 ): string | undefined {
-  if (allow !== undefined && asked !== undefined && asked !== cwd)
+  // Many programs read files of the directory that they begin in, and do what these say.
+  const isFixed = allow !== undefined || command !== undefined;
+  if (isFixed && asked !== undefined && asked !== cwd)
     throw denied(configuration, `has a working directory of its own, ${cwd ?? "the user's home"}`);
   return asked ?? cwd;
 }

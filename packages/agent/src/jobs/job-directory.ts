@@ -30,7 +30,7 @@ import {
 } from "@outpost/protocol";
 import * as v from "valibot";
 import { type ExitRecord, maxExitBytes, parseExitRecord } from "./exit-record.ts";
-import { isReplaced, openJobFile, readHead } from "./job-file.ts";
+import { extentOf, isReplaced, openJobFile, readHead } from "./job-file.ts";
 import { readSmallFile, replaceSmallFile, writeSmallFile } from "./small-file.ts";
 
 /** What of `spec.json` is needed again after a restart; the rest is for people. */
@@ -214,7 +214,7 @@ export class JobDirectory {
     try {
       return {
         record: parseExitRecord(readHead(file, maxExitBytes)),
-        at: Math.floor(fstatSync(file).mtimeMs),
+        at: Math.floor(extentOf(fstatSync(file)).timeMs),
       };
     } finally {
       closeSync(file);
@@ -223,7 +223,8 @@ export class JobDirectory {
 
   /** The size of one of its files in bytes, 0 when it is not there. */
   sizeOf(name: "stdout" | "stderr" | "timeline" | "stdin" | "stdin.spool" | "exit"): number {
-    return lstatSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0;
+    const found = lstatSync(this.file(name), { throwIfNoEntry: false });
+    return found === undefined ? 0 : extentOf(found).bytes;
   }
 }
 

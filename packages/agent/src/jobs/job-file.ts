@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  type Stats,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -99,6 +100,22 @@ function createJobFile(path: string): number {
     unlinkSync(path);
     return openJobFile(path, "wx");
   }
+}
+
+/** 1 PiB: sums of such sizes are still exact. */
+const maxBytes = 2 ** 50;
+/** The last moment that a `Date` knows, in milliseconds since 1970. */
+const maxTimeMs = 8.64e15;
+
+/**
+ * How long a file is, and when it was last written to. A job can give its files any size and any date; what we make of that
+ * is one that everybody whom we tell takes for one. A status that nobody takes would cut this host off.
+ */
+export function extentOf({ size, mtimeMs }: Pick<Stats, "size" | "mtimeMs">): {
+  readonly bytes: number;
+  readonly timeMs: number;
+} {
+  return { bytes: Math.min(size, maxBytes), timeMs: Math.min(Math.max(mtimeMs, 0), maxTimeMs) };
 }
 
 /** Whether this error says that something else was put in a file's place. */

@@ -6,7 +6,7 @@ import { closeSync, fstatSync, watch, type FSWatcher } from "node:fs";
 import type { Clock, OutputName, TimelineRecord } from "@outpost/protocol";
 import type { Job } from "./job.ts";
 import type { JobDirectory } from "./job-directory.ts";
-import { openJobFile } from "./job-file.ts";
+import { extentOf, openJobFile } from "./job-file.ts";
 import { coveredBy, Timeline } from "./timeline.ts";
 
 /**
@@ -22,6 +22,12 @@ const idleLooks = 5;
 /** How often to look, and to try again, when the system lets us watch no more files, in milliseconds. */
 const unwatchedMs = 100;
 
+/**
+ * More than a job writes from being over its limit to its end, in bytes. A job can also make its files any length at once,
+ * and without writing (truncate); it must not push the output of all others out of the quota by that.
+ */
+const beyondLimitBytes = 1024 ** 3;
+
 export interface OutputLogOptions {
   readonly job: Job;
   readonly directory: JobDirectory;
@@ -30,6 +36,8 @@ export interface OutputLogOptions {
   readonly watched?: string;
   /** Descriptors of stdout and stderr; owned by the log from now on. Default: opened here. */
   readonly files?: { readonly stdout: number; readonly stderr: number };
+  /** How much the job may write, in bytes. Of what is far beyond that, nothing is output. */
+  readonly maxBytes: number;
   /** Called after every observation that found growth, with the bytes that both streams grew by. */
   readonly grew: (bytes: number) => void;
   /** Called when the exit file was written to, as far as the system tells. */
@@ -80,14 +88,15 @@ export class OutputLog {
   /** Looks at the files now. True when they grew. */
   observe(): boolean {
     if (this.#closed) return false;
-    const { job } = this.#options;
+    const { job, maxBytes } = this.#options;
     const growth: TimelineRecord[] = [];
     let bytes = 0;
     for (const stream of ["stdout", "stderr"] as const) {
-      const { size, mtimeMs } = fstatSync(this.#files[stream]);
-      if (size <= job.written[stream]) continue;
-      bytes += size - job.written[stream];
-      growth.push({ stream, upTo: size, timeUs: Math.round(mtimeMs * 1000) });
+      const { bytes: length, timeMs } = extentOf(fstatSync(this.#files[stream]));
+      const upTo = Math.min(length, maxBytes + beyondLimitBytes);
+      if (upTo <= job.written[stream]) continue;
+      bytes += upTo - job.written[stream];
+      growth.push({ stream, upTo, timeUs: Math.round(timeMs * 1000) });
     }
     if (growth.length === 0) return false;
     this.#record(growth);

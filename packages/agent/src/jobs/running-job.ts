@@ -22,7 +22,7 @@ import { recordStop } from "./stop-record.ts";
 import { TimeLimit } from "./time-limit.ts";
 import type { Timeline } from "./timeline.ts";
 import { Termination } from "./termination.ts";
-import { endTimeOf, enforceOutputLimit, type WatchedJob } from "./watched-job.ts";
+import { endTimeOf, enforceOutputLimit, outputLimit, type WatchedJob } from "./watched-job.ts";
 
 /** How often to look whether others still hold the output, in milliseconds: at first, and at most. */
 export const firstDrainMs = 3;
@@ -86,6 +86,7 @@ export class RunningJob implements WatchedJob {
       directory,
       clock: context.clock,
       ...(files === undefined ? {} : { files }),
+      maxBytes: outputLimit(options.spec, context),
       grew: (bytes) => this.#grew(bytes),
       exitTouched: () => this.#exitTouched(),
     });
@@ -275,8 +276,7 @@ export class RunningJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    const { maxOutputBytes = Infinity } = this.#options.spec;
-    enforceOutputLimit(this, Math.min(maxOutputBytes, this.#context.maxOutputBytesPerJob));
+    enforceOutputLimit(this, outputLimit(this.#options.spec, this.#context));
   }
 
   #armTimeout(): void {

@@ -32,7 +32,7 @@ import type { SessionShells } from "./session-shells.ts";
 import { SessionStop, type StopSignal } from "./session-stop.ts";
 import { recordStop } from "./stop-record.ts";
 import { TimeLimit } from "./time-limit.ts";
-import { endTimeOf, enforceOutputLimit, type WatchedJob } from "./watched-job.ts";
+import { endTimeOf, enforceOutputLimit, outputLimit, type WatchedJob } from "./watched-job.ts";
 
 /** How long the answer may come after the exit record, in milliseconds: a prompt may take its time. */
 const answerWaitMs = 1_000;
@@ -93,6 +93,7 @@ export class SessionJob implements WatchedJob {
       clock: context.clock,
       watched: runDirectory,
       ...(files === undefined ? {} : { files }),
+      maxBytes: outputLimit(options.spec, context),
       grew: (bytes) => this.#grew(bytes),
       exitTouched: () => this.#lookForRecord(),
     });
@@ -358,8 +359,7 @@ export class SessionJob implements WatchedJob {
 
   #grew(bytes: number): void {
     this.#context.grew(this.job, this.output.timeline, bytes);
-    const { maxOutputBytes = Infinity } = this.#options.spec;
-    enforceOutputLimit(this, Math.min(maxOutputBytes, this.#context.maxOutputBytesPerJob));
+    enforceOutputLimit(this, outputLimit(this.#options.spec, this.#context));
   }
 }
 

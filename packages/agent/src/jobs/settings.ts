@@ -19,7 +19,8 @@ export interface JobSettings {
   /** How long a removed job's final status is remembered, so that a repeated start never runs it twice, in
    * milliseconds. Default 7 days. */
   readonly tombstoneAgeMs: number;
-  /** How many removed jobs are remembered. Default 20,000: about 6 MB of file and 3 MB of memory; the oldest are forgotten first. */
+  /** How many removed jobs are remembered. Default 20,000: about 6 MB of file and 3 MB of memory; the oldest are forgotten
+   * first. Ten times as many of those that were removed in the last half hour, whose starts could still be repeated. */
   readonly maxTombstones: number;
   /** How long a stopped job's processes have between SIGTERM and SIGKILL, in milliseconds, when nobody says. Default 10 s. */
   readonly defaultGraceMs: number;

@@ -91,6 +91,15 @@ class Generation {
   }
 }
 
+/**
+ * So long after its end a job is remembered in any case, in milliseconds: twice as long as a start that an operator has
+ * signed means something (15 minutes). Until then whoever passes it on could have the job run again.
+ */
+const startableMs = 30 * 60 * 1000;
+
+/** So many times more than `maxTombstones` there may be for that: memory has an end. */
+const youngFactor = 10;
+
 export interface TombstoneLimits {
   readonly maxTombstones: number;
   readonly tombstoneAgeMs: number;
@@ -125,12 +134,15 @@ export class Tombstones {
   /** On disk when it returns. @throws when the disk is full: then the job MUST NOT be removed */
   add(tombstone: Tombstone): void {
     this.#newer.append(tombstone);
-    if (this.#newer.places.size >= this.#limits.maxTombstones / 2) this.#turn();
+    const half = this.#limits.maxTombstones / 2;
+    if (this.#newer.places.size < half) return;
+    const isOlderNeeded = this.#older.places.size > 0 && this.#older.newestAt > tombstone.at - startableMs;
+    if (!isOlderNeeded || this.#newer.places.size >= half * youngFactor) this.#turn();
   }
 
   /** Forgets what is too old: a generation goes when all of it is. */
   expire(now: number): void {
-    const tooOld = now - this.#limits.tombstoneAgeMs;
+    const tooOld = now - Math.max(this.#limits.tombstoneAgeMs, startableMs);
     if (this.#newer.places.size === 0 && this.#older.places.size === 0) return;
     // Half of the age each at least, so everything is kept for the whole age, and nothing for more than twice that.
     if (this.#older.newestAt < tooOld && this.#newer.oldestAt < tooOld) this.#turn();

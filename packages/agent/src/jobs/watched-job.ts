@@ -2,7 +2,7 @@
 import type { EndReasonCode } from "@outpost/protocol";
 import type { ExitRecord } from "./exit-record.ts";
 import type { Job } from "./job.ts";
-import type { EndRecord, JobDirectory } from "./job-directory.ts";
+import type { EndRecord, JobDirectory, SpecRecord } from "./job-directory.ts";
 import type { OutputLog } from "./output-log.ts";
 
 export interface WatchedJob {
@@ -21,6 +21,14 @@ export interface WatchedJob {
 
 /** A job that fills the disk has only this long between SIGTERM and SIGKILL, in milliseconds: it writes on meanwhile. */
 export const limitGraceMs = 1_000;
+
+/** How much a job may write, in bytes: the less of what the host and its configuration say. */
+export function outputLimit(
+  { maxOutputBytes = Infinity }: Pick<SpecRecord, "maxOutputBytes">,
+  { maxOutputBytesPerJob }: { readonly maxOutputBytesPerJob: number },
+): number {
+  return Math.min(maxOutputBytes, maxOutputBytesPerJob);
+}
 
 /** Stops a job that has written more than `limit` bytes. */
 export function enforceOutputLimit(watched: WatchedJob, limit: number): void {
