@@ -18,6 +18,7 @@ const entry: fc.Arbitrary<NewAuditEntry> = fc.record(
     hosts: fc.uniqueArray(fc.constantFrom("web1", "web2", "db1"), { maxLength: 3 }),
     subject: fc.constantFrom("s1", "s2"),
     decision: fc.constantFrom("allowed" as const, "denied" as const),
+    outcome: fc.constantFrom("ok", "denied"),
   },
   { requiredKeys: ["kind", "action"] },
 );
@@ -56,7 +57,9 @@ function naive(
         wanted.action === undefined ||
         (actions[wanted.action]?.(each.action) ?? each.action === wanted.action),
     )
-    .filter((each) => wanted.decision === undefined || each.decision === wanted.decision)
+    .filter(
+      (each) => wanted.decision === undefined || [each.decision, each.outcome].includes(wanted.decision),
+    )
     .filter((each) => wanted.subject === undefined || each.subject === wanted.subject)
     .filter((each) => each.sequence < (wanted.before ?? Infinity));
   const newest = wanted.newest ?? 200;

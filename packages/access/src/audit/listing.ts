@@ -80,7 +80,7 @@ function isWanted(entry: AuditEntry, filter: AuditListParams): boolean {
     (by === undefined || entry.operator === by) &&
     (host === undefined || entry.hosts?.includes(host) === true) &&
     (action === undefined || fits(action, entry.action)) &&
-    (decision === undefined || entry.decision === decision) &&
+    (decision === undefined || entry.decision === decision || entry.outcome === decision) &&
     (subject === undefined || entry.subject === subject)
   );
 }

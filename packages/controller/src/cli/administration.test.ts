@@ -681,7 +681,7 @@ describe("completion", () => {
       ],
     });
     controller.handlers["host.list"] = () => ({
-      hosts: [host("web1", { labels: { role: "web\u001b[2J", zone: "a" } })],
+      hosts: [host("web1", { labels: { role: "web\u001b[2J", zone: "a", owner: "$(touch pwned)" } })],
     });
     const words = async (...args: string[]): Promise<string> =>
       (await outpost(["__complete", "--", ...args])).stdout;
@@ -692,5 +692,7 @@ describe("completion", () => {
     const hosts = await words("host", "approve", "");
     expect(hosts).toContain("zone=a");
     expect(hosts).not.toContain("\u001b");
+    // Bash puts it on the line as it is, and runs it when the line is entered.
+    expect(hosts).not.toContain("$(");
   });
 });

@@ -37,30 +37,30 @@ export async function setUp(options: Omit<InitOptions, "output">): Promise<InitD
   const place = await contextPlace(options);
   const names = certificateNames(options);
   const { initController } = await loadServer();
-  const { authority, fingerprint, operators, operator, isUpgrade } = await initController({
+  const controller = `wss://${listenText(isLocal(listen) ? { ...listen, host: "127.0.0.1" } : listen)}`;
+  const host = given[0] ?? (isOnlyLocal(listen) ? undefined : hostname());
+  const reach = host === undefined ? controller : `wss://${listenText({ host, port: listen.port })}`;
+  const { fingerprint, operator, isUpgrade } = await initController({
     directory,
     names,
     operatorName: options.operator ?? userInfo().username,
+    keep: ({ authority, operators, operator: { name, certificate, key } }) =>
+      place.write({
+        controller,
+        ...(reach === controller ? {} : { reach }),
+        name,
+        certificate,
+        key,
+        authority,
+        operators: operators.certificate,
+        operatorsKey: operators.key,
+      }),
   }).catch(async (error: unknown) => {
     // Only when it is empty: what was there stays.
     await rmdir(place.directory).catch(() => {});
     throw error;
   });
   await writeListen(directory, listenText(listen));
-  const { name, certificate, key } = operator;
-  const controller = `wss://${listenText(isLocal(listen) ? { ...listen, host: "127.0.0.1" } : listen)}`;
-  const host = given[0] ?? (isOnlyLocal(listen) ? undefined : hostname());
-  const reach = host === undefined ? controller : `wss://${listenText({ host, port: listen.port })}`;
-  await place.write({
-    controller,
-    ...(reach === controller ? {} : { reach }),
-    name,
-    certificate,
-    key,
-    authority,
-    operators: operators.certificate,
-    operatorsKey: operators.key,
-  });
   return {
     directory,
     fingerprint,
@@ -70,7 +70,7 @@ export async function setUp(options: Omit<InitOptions, "output">): Promise<InitD
     reach,
     ...(place.name === undefined ? {} : { context: place.name }),
     contextDirectory: place.directory,
-    operator: { id: operator.id, name },
+    operator: { id: operator.id, name: operator.name },
     isUpgrade,
   };
 }

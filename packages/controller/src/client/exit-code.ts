@@ -79,7 +79,7 @@ export function exitCodeOf(event: ExitEvent): number {
       return ExitCode.unreachable;
     case "stopped":
     case "failed":
-      return ownExitCode(event);
+      return event.reason?.code === "denied" ? ExitCode.denied : ownExitCode(event);
     default:
       return outcome satisfies never;
   }

@@ -21,6 +21,24 @@ describe("places", () => {
     expect(admission.handshake("10.0.0.4")).toBeUndefined();
   });
 
+  test("of those who are greeted one host takes few, one operator its share, and neither the others' places", () => {
+    const admission = new Admission({
+      ...settings,
+      maxGreetings: 6,
+      maxGreetingsPerHost: 1,
+      maxGreetingsPerOperator: 3,
+    });
+    const leave = admission.greet("host", "one");
+    expect(admission.greet("host", "one")).toBeUndefined();
+    expect(admission.greet("host", "two")).toBeDefined();
+    for (let at = 0; at < 3; at++) expect(admission.greet("operator", "ada")).toBeDefined();
+    expect(admission.greet("operator", "ada")).toBeUndefined();
+    leave!();
+    expect(admission.greet("host", "one")).toBeDefined();
+    expect(admission.greet("operator", "grace")).toBeDefined();
+    expect(admission.greet("host", "three")).toBeUndefined();
+  });
+
   test("never more than allowed, whatever comes and goes", () => {
     const step = fc.record({ network: fc.integer({ min: 0, max: 5 }), leaves: fc.boolean() });
     fc.assert(

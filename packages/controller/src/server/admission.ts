@@ -2,7 +2,8 @@
  * How many newcomers may be busy with arriving. After a restart ten thousand agents dial at once; each costs a TLS
  * handshake, a hello and an inventory. Those beyond the limit are told when to come back.
  *
- * Who has not shown a certificate yet is counted by network as well, so that one machine cannot take all places.
+ * Who has not shown a certificate yet is counted by network as well, so that one machine cannot take all places; who has,
+ * by what it says.
  */
 import { isIPv6 } from "node:net";
 import type { ControllerSettings } from "./settings.ts";
@@ -11,31 +12,32 @@ export class Admission {
   readonly #settings: ControllerSettings;
   readonly #handshakes: Places;
   readonly #newcomers: Places;
-  #greetings = 0;
+  readonly #greetings: Places;
 
   constructor(settings: ControllerSettings) {
     this.#settings = settings;
-    this.#handshakes = new Places(settings.maxHandshakes, settings.maxHandshakesPerNetwork);
-    this.#newcomers = new Places(settings.maxEnrolments, settings.maxEnrolmentsPerNetwork);
+    this.#handshakes = new Places(settings.maxHandshakes);
+    this.#newcomers = new Places(settings.maxEnrolments);
+    this.#greetings = new Places(settings.maxGreetings);
   }
 
   /** A TCP connection has come. The returned function says (once) that it has asked for its upgrade, or is gone.
    * `undefined`: close it, before the handshake costs anything. */
   handshake(address: string | undefined): (() => void) | undefined {
-    return this.#handshakes.take(address);
+    return this.#handshakes.take(networkOf(address ?? ""), this.#settings.maxHandshakesPerNetwork);
   }
 
-  /** A place among those who are being greeted; the returned function gives it back (once). `undefined`: none is free. */
-  greet(): (() => void) | undefined {
-    if (this.#greetings >= this.#settings.maxGreetings) return undefined;
-    this.#greetings++;
-    return once(() => this.#greetings--);
+  /** A place among those who are being greeted; the returned function gives it back (once). `undefined`: none is free.
+   * @param id in the certificate */
+  greet(kind: "host" | "operator", id: string): (() => void) | undefined {
+    const { maxGreetingsPerHost, maxGreetingsPerOperator } = this.#settings;
+    return this.#greetings.take(id, kind === "host" ? maxGreetingsPerHost : maxGreetingsPerOperator);
   }
 
   /** The same among those who enrol. Their places are their own: they have shown no certificate yet, and MUST NOT be
    * able to keep out those who have. */
   enrol(address: string | undefined): (() => void) | undefined {
-    return this.#newcomers.take(address);
+    return this.#newcomers.take(networkOf(address ?? ""), this.#settings.maxEnrolmentsPerNetwork);
   }
 
   /** When to come back, in milliseconds; spread, so that the refused do not come back together. */
@@ -44,29 +46,27 @@ export class Admission {
   }
 }
 
-/** Places, of which each network may take some. */
+/** Places, of which each group (a network, the bearers of one certificate) may take some. */
 class Places {
   readonly #most: number;
-  readonly #mostOfNetwork: number;
-  readonly #networks = new Map<string, number>();
+  readonly #groups = new Map<string, number>();
   #taken = 0;
 
-  constructor(most: number, mostOfNetwork: number) {
+  constructor(most: number) {
     this.#most = most;
-    this.#mostOfNetwork = mostOfNetwork;
   }
 
-  take(address: string | undefined): (() => void) | undefined {
-    const network = networkOf(address ?? "");
-    const taken = this.#networks.get(network) ?? 0;
-    if (this.#taken >= this.#most || taken >= this.#mostOfNetwork) return undefined;
+  /** @param mostOfGroup how many of the places this group may have */
+  take(group: string, mostOfGroup: number): (() => void) | undefined {
+    const taken = this.#groups.get(group) ?? 0;
+    if (this.#taken >= this.#most || taken >= mostOfGroup) return undefined;
     this.#taken++;
-    this.#networks.set(network, taken + 1);
+    this.#groups.set(group, taken + 1);
     return once(() => {
       this.#taken--;
-      const left = this.#networks.get(network)! - 1;
-      if (left === 0) this.#networks.delete(network);
-      else this.#networks.set(network, left);
+      const left = this.#groups.get(group)! - 1;
+      if (left === 0) this.#groups.delete(group);
+      else this.#groups.set(group, left);
     });
   }
 }

@@ -10,6 +10,7 @@ import {
   enrolmentMethods as enrolmentMap,
   newHostId,
   newOperatorId,
+  type OutpostError,
   Peer,
 } from "@outpost/protocol";
 import { dialWebSocket } from "@outpost/protocol/websocket";
@@ -220,6 +221,49 @@ describe("tokens", () => {
       expect(text).not.toContain(secret.toString("base64url"));
       expect(text).not.toContain(secret.toString("hex"));
     }
+  });
+});
+
+describe("a stolen host", () => {
+  test("that renews all day pushes nothing out of the audit log, also not by coming again", async () => {
+    const host = await real.join("renewer");
+    const { request } = await hostKey();
+    let busy = 0;
+    for (let connection = 0; connection < 2; connection++) {
+      const peer = await real.agent(host);
+      for (let at = 0; at < 8; at++) {
+        const renewed = peer.request("certificate.renew", { request });
+        await renewed.catch(({ code }: OutpostError) => (busy += Number(code === "busy")));
+      }
+      await peer.close("again");
+    }
+    expect(busy).toBe(6);
+    const lines = (await real.audited()).filter(({ hosts }) => hosts?.[0] === "renewer");
+    expect(lines.filter(({ action }) => action === "certificate.renewed")).toHaveLength(10);
+  });
+
+  test("that connects and says nothing takes no places from the others", async () => {
+    const settings = { maxGreetings: 6, maxGreetingsPerHost: 2, helloTimeoutMs: 60_000 };
+    await using crowded = await RealController.create(settings);
+    const host = await crowded.join("silent");
+    const other = await crowded.join("other");
+    const sockets = [await crowded.dial("/agent", host), await crowded.dial("/agent", host)];
+    for (let at = 0; at < 6; at++) {
+      expect(await crowded.refusal("/agent", host)).toMatchObject({ code: "busy" });
+    }
+    await (await crowded.agent(other)).close("bye");
+    await (await crowded.operator()).close("bye");
+    for (const socket of sockets) socket.abort();
+  });
+
+  test("gets another certificate for its old request, and that is written down", async () => {
+    const secret = await real.secret();
+    const { request } = await hostKey();
+    const first = await real.enrol({ secret, name: "twice", request });
+    const second = await real.enrol({ secret, name: "twice", request });
+    expect(second.host).toBe(first.host);
+    const lines = (await real.audited()).filter(({ hosts }) => hosts?.[0] === "twice");
+    expect(lines.map(({ action }) => action)).toEqual(["host.enrolled", "certificate.renewed"]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** The controller's audit log: what is written of requests, when, and what is not done because it cannot be written. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,10 +27,9 @@ describe("a job", () => {
     const seen: number[] = [];
     for (const name of ["web1", "web2"]) {
       bench.agent(name).onStart = (job) => {
-        // The request's line is on its way to the disk before any host has heard of it.
-        void bench
-          .audited()
-          .then((lines) => seen.push(lines.filter(({ action }) => action === "invoke").length));
+        // The request's line is written before any host has heard of it.
+        const lines = readFileSync(join(bench.directory, "audit", "audit.ndjson"), "utf8");
+        seen.push(lines.split(`"action":"invoke"`).length - 1);
         job.write("stdout", "12345");
         job.end(name === "web1" ? 0 : 3);
       };
@@ -46,7 +45,6 @@ describe("a job", () => {
     });
     await client.request("fanout.start", params);
     await client.request("fanout.wait", { job: params.job, any: false });
-    await until(() => seen.length === 2);
     expect(seen).toEqual([1, 1]);
     const lines = await bench.audited();
     const [request, outcome] = lines.filter(({ action }) => action === "invoke");
@@ -189,6 +187,42 @@ describe("other requests", () => {
       ["eve", "denied"],
       ["eve", "denied"],
     ]);
+  });
+
+  test("a host that says impossible numbers does not spoil the log", async () => {
+    await using bench = await Bench.create(["web1"]);
+    const client = await bench.client();
+    const params = startParams("web1");
+    await client.request("fanout.start", params);
+    await until(() => bench.agent("web1").jobs.has(params.job));
+    const extent = { written: Number.MAX_SAFE_INTEGER, received: 0 };
+    const output = { stdout: extent, stderr: extent };
+    const status = { job: params.job, state: "completed", output, exit: { code: 0 } } as const;
+    bench.agent("web1").peer!.notify("job.changed", { status });
+    await until(() => bench.services.fanOuts.find(params.job)!.isEnded);
+    expect(await client.request("audit.verify", {})).toMatchObject({ problems: [] });
+    expect(
+      (await client.request("audit.list", {})).entries.some(({ outcome }) => outcome === "completed"),
+    ).toBe(true);
+  });
+
+  test("acknowledgements of several hosts name each once, however they are put together", async () => {
+    await using bench = await Bench.create(["web1", "web2", "web3"]);
+    const params = startParams("web*");
+    const client = await bench.client();
+    await client.request("fanout.start", params);
+    const acknowledge = (...hosts: string[]) =>
+      client.request("fanout.acknowledge", {
+        job: params.job,
+        received: Object.fromEntries(hosts.map((host) => [host, { stdout: 0 }])),
+      });
+    await acknowledge("web1", "web2");
+    await acknowledge("web2");
+    await acknowledge("web2", "web3");
+    await acknowledge("web3", "web1");
+    await acknowledge("web1", "web2", "web3");
+    const lines = (await bench.audited()).filter(({ what }) => what === "acknowledge its output");
+    expect(lines.map(({ hosts }) => hosts)).toEqual([["web1", "web2"], ["web3"]]);
   });
 
   test("what cannot be written is not done, reads included", async () => {

@@ -202,13 +202,21 @@ describe("somebody else's job or session", () => {
       else await expect(asked, method).rejects.toMatchObject(denied(/mallory .* of ada\)/));
     }
     await expect(mallory.request("session.list", {})).resolves.toEqual({ sessions: [] });
-    // By name neither, nor by the beginning of the id.
-    for (const job of ["nightly", ids.job.slice(0, 6)]) {
-      await expect(mallory.request("fanout.show", { job })).rejects.toMatchObject({ code: "denied" });
-    }
+    // By name neither. The beginning of an id is nobody's but who may see it: a refusal would tell the rest of it.
+    await expect(mallory.request("fanout.show", { job: "nightly" })).rejects.toMatchObject({
+      code: "denied",
+    });
     await expect(mallory.request("session.list", { session: "main" })).rejects.toMatchObject({
       code: "denied",
     });
+    for (const length of [1, 6, 11]) {
+      await expect(mallory.request("fanout.show", { job: ids.job.slice(0, length) })).rejects.toMatchObject({
+        code: "not_found",
+      });
+      await expect(
+        mallory.request("session.list", { session: ids.session.slice(0, length) }),
+      ).rejects.toMatchObject({ code: "not_found" });
+    }
     expect(agent.requests.slice(before)).toEqual([]);
   });
 
@@ -406,6 +414,18 @@ describe("several hosts", () => {
     await bench.setPolicy(webOnly);
     const ada = await bench.client("ada");
     expect((await ada.request("host.list", {})).hosts.map(({ name }) => name)).toEqual(["web1"]);
+    // Nor do patterns tell of the others, by fitting something or nothing.
+    for (const [there, nowhere] of [
+      ["db1", "db2"],
+      ["d*", "x*"],
+      ["role=db", "role=x"],
+    ] as const) {
+      for (const targets of [there, nowhere]) {
+        await expect(ada.request("host.list", { targets }), targets).rejects.toMatchObject({
+          code: "not_found",
+        });
+      }
+    }
     expect((await ada.request("fanout.list", {})).fanouts.map(({ job }) => job)).toEqual([onWeb.job]);
     const { sessions: listed } = await ada.request("session.list", {});
     expect(listed.map(({ status }) => status.session)).toEqual([sessions[0]]);

@@ -56,6 +56,12 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.diskFull,
 ]);
 
+/** What a host's error to a start is as the reason of the job's end; any other is `refused`. */
+const startReasons: Partial<Record<ErrorCode, EndReasonCode>> = {
+  [ErrorCode.startFailed]: "start_failed",
+  [ErrorCode.denied]: "denied",
+};
+
 export class Dispatch {
   readonly #options: DispatchOptions;
   /** The jobs whose hosts are being told what waits for them, on which link. */
@@ -130,7 +136,7 @@ export class Dispatch {
   async #startFailed(fanOut: FanOut, job: Job, link: HostLink, error: OutpostError): Promise<void> {
     this.#options.log.warn({ host: job.hostName, job: job.id, err: error }, "a host did not start a job");
     if (!refusals.has(error.code) && (await this.#ask(fanOut, job, link))) return;
-    const reason = error.code === ErrorCode.startFailed ? "start_failed" : "refused";
+    const reason = startReasons[error.code] ?? "refused";
     this.settle(fanOut, job, "failed", reason, error.message);
   }
 

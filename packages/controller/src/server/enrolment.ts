@@ -21,6 +21,7 @@ import type { Authorities } from "./authorities.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { CertificateRecord, HostRecord, NewHost } from "./catalogue/hosts.ts";
 import type { TokenRecord } from "./catalogue/tokens.ts";
+import { Pace } from "./pace.ts";
 import type { ControllerSettings } from "./settings.ts";
 import { hashSecret } from "./token.ts";
 import type { Tokens } from "./tokens.ts";
@@ -53,6 +54,10 @@ export interface EnrolmentOptions {
   readonly certified: (host: HostId, certificate: CertificateRecord) => void;
 }
 
+/** How often a host may renew its certificate: each is a signature and a line in the audit log, and a host that asked all
+ * day MUST NOT push everything else out of it. A change of the CA that is taken back takes two. */
+const renewals = { most: 10, withinMs: 10 * 60_000 };
+
 interface Issued {
   readonly pem: string;
   readonly record: CertificateRecord;
@@ -60,9 +65,11 @@ interface Issued {
 
 export class Enrolment {
   readonly #options: EnrolmentOptions;
+  readonly #renewals: Pace;
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+    this.#renewals = new Pace({ ...renewals, clock: options.clock });
   }
 
   /**
@@ -83,12 +90,20 @@ export class Enrolment {
     }
   }
 
-  /** A new certificate for a host that has one. @throws OutpostError `invalid_argument`; `disk_full` */
+  /** A new certificate for a host that has one. @throws OutpostError `busy` when it has had many; `invalid_argument`;
+   * `disk_full` */
   async renew(
-    { id, name }: { readonly id: HostId; readonly name: HostName },
+    host: { readonly id: HostId; readonly name: HostName },
     { request }: CertificateRenewParams,
   ): Promise<CertificateRenewResult> {
     const { audit, certified } = this.#options;
+    const { id, name } = host;
+    if (!this.#renewals.take(host)) {
+      throw new OutpostError(
+        ErrorCode.busy,
+        `${name} has had ${String(renewals.most)} certificates within minutes; ask later`,
+      );
+    }
     const { pem, record } = await this.#issue(id, name, request);
     audit.event({ action: "certificate.renewed", hosts: [name], subject: id, what: untilText(record) });
     certified(id, record);
@@ -108,7 +123,11 @@ export class Enrolment {
     const id = again?.id ?? newHostId();
     const issued = await this.#issue(id, name, request);
     const host = again ?? this.#enter(params, id, { tokenHash, keyHash, issued });
-    if (again !== undefined) this.#options.certified(id, issued.record);
+    if (again !== undefined) {
+      const what = `${untilText(issued.record)}, for the request that it has enrolled with`;
+      this.#options.audit.event({ action: "certificate.renewed", hosts: [name], subject: id, what });
+      this.#options.certified(id, issued.record);
+    }
     return {
       host: id,
       name,

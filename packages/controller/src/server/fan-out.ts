@@ -20,6 +20,7 @@ import type { Bus } from "./bus.ts";
 import type { FanOutRecord } from "./catalogue/fan-outs.ts";
 import { deriveState } from "./fan-out-state.ts";
 import type { Job } from "./job.ts";
+import { sumOfBytes } from "./sum-of-bytes.ts";
 
 export type JobListener = (job: Job) => void;
 
@@ -133,11 +134,8 @@ export class FanOut {
 
   info(bus: Bus): FanOutInfo {
     const counts: Partial<Record<JobState, number>> = {};
-    let unread = 0;
-    for (const job of this.jobs) {
-      counts[job.status.state] = (counts[job.status.state] ?? 0) + 1;
-      unread += job.unread;
-    }
+    for (const job of this.jobs) counts[job.status.state] = (counts[job.status.state] ?? 0) + 1;
+    const unread = sumOfBytes(this.jobs.map((job) => job.unread));
     return fanOutInfo(this.#record, this.state(bus), counts, unread);
   }
 

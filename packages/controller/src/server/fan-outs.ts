@@ -21,6 +21,7 @@ import { deriveState } from "./fan-out-state.ts";
 import { FanOut, fanOutInfo, ownerOf } from "./fan-out.ts";
 import { Job } from "./job.ts";
 import type { ControllerSettings } from "./settings.ts";
+import { sumOfBytes } from "./sum-of-bytes.ts";
 
 export interface FanOutsOptions {
   readonly catalogue: Catalogue;
@@ -37,7 +38,8 @@ export interface FanOutsOptions {
 /** What decides who may see a fan-out job. */
 export interface FanOutHosts {
   readonly owner: string | undefined;
-  readonly hosts: readonly Pick<JobRecord, "host" | "hostName">[];
+  /** Once. There may be thousands, and the first that is not to be seen says enough. */
+  readonly hosts: Iterable<Pick<JobRecord, "host" | "hostName">>;
 }
 
 const defaultNewest = 100;
@@ -124,7 +126,8 @@ export class FanOuts implements Disposable {
     const readable = fitting.filter((found) =>
       mayRead(this.hostsOf(this.#options.catalogue.fanOuts.byId(found)!)),
     );
-    // Of those that the asker may not see, one is taken, and refused with the reason.
+    // A name that only others' jobs have is refused with the reason. The beginning of an id is not: so all ids could be had.
+    if (readable.length === 0 && named.length === 0) throw notFound(text);
     const ids = readable.length > 0 ? readable : fitting.slice(0, 1);
     if (ids.length > 1) {
       const some = ids.slice(0, maxNamed).join(", ");
@@ -226,7 +229,7 @@ export class FanOuts implements Disposable {
     let unread = 0;
     for (const count of catalogue.fanOuts.counts(record.id)) {
       counts[count.state] = count.jobs;
-      unread += count.unread;
+      unread = sumOfBytes([unread, count.unread]);
     }
     // What is not in memory has ended.
     const state: FanOutState = deriveState(
@@ -236,8 +239,10 @@ export class FanOuts implements Disposable {
   }
 
   #ended(fanOut: FanOut): void {
+    const now = this.#options.clock.now();
     const last = fanOut.jobs.reduce((time, job) => Math.max(time, job.status.endedAt ?? 0), 0);
-    fanOut.ended(last === 0 ? this.#options.clock.now() : last);
+    // By the hosts' clocks; what ended in our future would never be old enough to be forgotten.
+    fanOut.ended(last === 0 ? now : Math.min(last, now));
     this.noteRecord(fanOut);
     this.#options.ended(fanOut);
   }

@@ -19,6 +19,10 @@ import {
 } from "@outpost/protocol";
 import type { HostLink } from "./bus.ts";
 
+/** The most gaps in one attempt. Each is told to the reader without credit, and an agent has a few: what was removed, what made
+ * room. */
+const maxGaps = 1_000;
+
 /** Where one stream of a job goes. Its methods MUST NOT throw: it is the host's connection that would end. */
 export interface ReadTarget {
   /** The offset of the next byte that is wanted. */
@@ -82,6 +86,7 @@ class ReadAttempt {
   readonly #targets: ReadTargets;
   readonly #packed: boolean;
   readonly #streams = new Map<StreamName, IncomingStream>();
+  #gaps = 0;
 
   constructor(link: HostLink, targets: ReadTargets, packed: boolean) {
     this.#link = link;
@@ -146,6 +151,9 @@ class ReadAttempt {
         ErrorCode.protocolError,
         `${name} has a gap at ${String(gap.from)}, where ${String(target.position)} was due`,
       );
+    }
+    if (++this.#gaps > maxGaps) {
+      throw new OutpostError(ErrorCode.protocolError, `more than ${String(maxGaps)} gaps in one read`);
     }
     const stream = this.#streams.get(name);
     stream?.skipTo(gap.to);

@@ -24,6 +24,9 @@ export interface InitControllerOptions {
   readonly names: readonly string[];
   /** The first operator's, an `OperatorName`. */
   readonly operatorName: string;
+  /** Stores the keys that exist nowhere else. Called before the controller counts as set up: when it fails, or we die
+   * before it is done, setting up begins anew. */
+  readonly keep?: (made: InitControllerResult) => Promise<void>;
 }
 
 export interface InitControllerResult {
@@ -72,16 +75,18 @@ export async function initController(options: InitControllerOptions): Promise<In
   const operators = await OperatorsAuthority.create();
   const operator = await addFirstOperator(paths, operators, operatorName);
   await writeWhole(paths.policy, initialPolicy(operatorName), 0o644);
-  // These two last, their presence says that everything is there.
-  await writeWhole(paths.operatorsCertificate, operators.credentials.certificate, 0o644);
-  if (present === undefined) await writeWhole(paths.authorityCertificate, authority, 0o644);
-  return {
+  const made = {
     authority,
     fingerprint: new AuthorityCertificate(authority).id,
     operators: operators.credentials,
     operator,
     isUpgrade: present !== undefined,
   };
+  await options.keep?.(made);
+  // These two last, their presence says that everything is there.
+  await writeWhole(paths.operatorsCertificate, operators.credentials.certificate, 0o644);
+  if (present === undefined) await writeWhole(paths.authorityCertificate, authority, 0o644);
+  return made;
 }
 
 function firstOperator(name: string): OperatorName {

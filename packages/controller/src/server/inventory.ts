@@ -12,6 +12,7 @@ import type { Dispatch } from "./dispatch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import type { Job } from "./job.ts";
+import type { LocalJobAllowance } from "./local-job-allowance.ts";
 import { adoptLocalJob } from "./local-jobs.ts";
 import type { Host } from "./presence.ts";
 import { reconcile, type Verdict } from "./reconcile.ts";
@@ -19,6 +20,7 @@ import { reconcile, type Verdict } from "./reconcile.ts";
 export interface InventoryOptions {
   readonly catalogue: Catalogue;
   readonly fanOuts: FanOuts;
+  readonly localJobs: LocalJobAllowance;
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly log: Logger;

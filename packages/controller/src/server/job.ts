@@ -14,12 +14,14 @@ import type {
 } from "@outpost/protocol";
 import type { HostLink } from "./bus.ts";
 import type { JobRecord, Received, Waiting } from "./catalogue/fan-outs.ts";
+import { cutError, cutJobStatus } from "./cut-status.ts";
 import { isEnded, looksDifferent, mergeStatus } from "./job-status.ts";
+import { sumOfBytes } from "./sum-of-bytes.ts";
 
 const outputs = ["stdout", "stderr"] as const satisfies OutputName[];
 
 /** Ends that we know of without the host: nothing ran there, and the host holds nothing. */
-const neverRan: ReadonlySet<string> = new Set(["host_unreachable", "expired", "refused"]);
+const neverRan: ReadonlySet<string> = new Set(["host_unreachable", "expired", "refused", "denied"]);
 
 export class Job {
   readonly id: JobId;
@@ -75,7 +77,7 @@ export class Job {
   /** The host will not do what waits for it. */
   refuse(why: WireError): void {
     this.#waiting = undefined;
-    this.#refused = why;
+    this.#refused = cutError(why);
   }
 
   get waiting(): Waiting | undefined {
@@ -100,10 +102,10 @@ export class Job {
   /** Bytes of stdout and stderr that nobody has received, as far as known. */
   get unread(): number {
     if (this.#status.removed === true && !this.#collected) return 0;
-    return outputs.reduce(
-      (sum, name) => sum + Math.max(0, this.#status.output[name].written - this.#received[name]),
-      0,
+    const unread = outputs.map((name) =>
+      Math.max(0, this.#status.output[name].written - this.#received[name]),
     );
+    return sumOfBytes(unread);
   }
 
   get record(): JobRecord {
@@ -125,7 +127,7 @@ export class Job {
   report(status: JobStatus, link?: HostLink): boolean {
     if (link !== undefined) this.heardOn = link;
     const before = this.#status;
-    this.#status = mergeStatus(before, status);
+    this.#status = mergeStatus(before, cutJobStatus(status));
     // Normally the host knows no better; but a power cut may have taken our own record of what was received.
     if (this.mode === "keep") {
       const { stdout, stderr } = this.#status.output;

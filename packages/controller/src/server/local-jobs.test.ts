@@ -1,6 +1,9 @@
 /** Jobs that were started on a host itself, as the controller finds and shows them. */
 import { type JobOrigin, newJobId } from "@outpost/protocol";
 import { describe, expect, test } from "vitest";
+import { noOutput } from "./job-status.ts";
+import { LocalJobAllowance } from "./local-job-allowance.ts";
+import { adoptLocalJob } from "./local-jobs.ts";
 import { Bench, startParams, until } from "./testing/bench.ts";
 import { Receiver } from "./testing/receiver.ts";
 
@@ -191,6 +194,52 @@ test("what a host says is cut, without control characters, and not of the future
   expect(fanout.command).toMatch(/^b�y{117}…$/);
   expect(fanout.name).toBe("n�]0;owned�");
   expect(fanout.createdAt).toBeLessThanOrEqual(Date.now());
+});
+
+test("a host that reports jobs without end fills neither catalogue nor memory", async () => {
+  await using bench = await Bench.create(["web1", "web2"]);
+  let now = 0;
+  const { catalogue, presence, fanOuts } = bench.services;
+  const localJobs = new LocalJobAllowance({ catalogue, clock: { monotonicMs: () => now }, most: 3 });
+  const adopt = (name: string): boolean => {
+    const status = { job: newJobId(), state: "running", output: noOutput(), origin } as const;
+    const host = presence.hostNamed(name as never)!;
+    return adoptLocalJob({ ...bench.services, localJobs }, host, status) !== undefined;
+  };
+  expect([1, 2, 3, 4, 5].map(() => adopt("web1"))).toEqual([true, true, true, false, false]);
+  expect(adopt("web2")).toBe(true);
+  // Later, too, as long as those are there; a host that has fewer may report more.
+  now = 60 * 60 * 1000;
+  expect(adopt("web1")).toBe(false);
+  expect([1, 2, 3].map(() => adopt("web2"))).toEqual([true, true, false]);
+  expect([...fanOuts.unfinished()]).toHaveLength(6);
+});
+
+test("a host that says impossible numbers breaks no list, and keeps no controller from starting", async () => {
+  await using bench = await Bench.create(["web1"]);
+  const most = Number.MAX_SAFE_INTEGER;
+  const extent = { written: most, received: 0 };
+  const job = newJobId();
+  const status = { job, origin, output: { stdout: extent, stderr: extent }, startedAt: most } as const;
+  const agent = bench.agent("web1").peer!;
+  agent.notify("job.changed", { status: { ...status, state: "running" } });
+  await until(() => bench.services.fanOuts.find(job) !== undefined);
+  const listed = async () => (await (await bench.client()).request("fanout.list", {})).fanouts;
+  expect(await listed()).toMatchObject([{ job, state: "running", unreadBytes: most }]);
+  bench.services.fanOuts.flush();
+  await bench.kill();
+  expect(await listed()).toMatchObject([{ job, unreadBytes: most }]);
+  await bench.connect("web1");
+  const reason = { code: "timed_out", message: "x".repeat(100_000) } as const;
+  const ended = { ...status, state: "failed", endedAt: most, reason } as const;
+  bench.agent("web1").peer!.notify("job.changed", { status: ended });
+  await until(() => bench.services.fanOuts.find(job)!.isEnded);
+  bench.services.fanOuts.flush();
+  const { fanout, jobs } = await shown(bench, job);
+  expect(fanout.endedAt).toBeLessThanOrEqual(Date.now());
+  // What is shown as a date can be one.
+  expect(new Date(jobs[0]!.status.endedAt!).getTime()).toBe(jobs[0]!.status.endedAt);
+  expect(jobs[0]!.status.reason!.message).toHaveLength(1_000);
 });
 
 test("a full disk fails no inventory: the job is adopted later", async () => {

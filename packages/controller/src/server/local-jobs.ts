@@ -10,10 +10,12 @@ import type { Logger } from "pino";
 import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import { noOutput } from "./job-status.ts";
+import type { LocalJobAllowance } from "./local-job-allowance.ts";
 import type { Host } from "./presence.ts";
 
 export interface AdoptionOptions {
   readonly fanOuts: FanOuts;
+  readonly localJobs: LocalJobAllowance;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -25,16 +27,21 @@ const maxUserLength = 64;
 /**
  * Records a reported job that the catalogue does not know for this host. Its status is taken in by the caller, as that of
  * any job.
- * @returns `undefined` when it is nothing to adopt: an operator's, gone already, or of an id that is taken
+ * @returns `undefined` when it is nothing to adopt: an operator's, gone already, of an id that is taken, or one too many
  */
 export function adoptLocalJob(options: AdoptionOptions, host: Host, reported: JobStatus): FanOut | undefined {
-  const { fanOuts, log } = options;
+  const { fanOuts, localJobs, log } = options;
   const { origin } = reported;
   if (origin === undefined || reported.removed === true || fanOuts.find(reported.job) !== undefined) {
     return undefined;
   }
   // Nothing of a host that nobody has approved is shown to anybody. Once it is, it reports its jobs again.
   if (host.quarantinedSince !== undefined) return undefined;
+  const allowance = localJobs.take(host);
+  if (allowance === "none") return undefined;
+  if (allowance === "last") {
+    log.error({ host: host.name }, "a host reports too many jobs of its own; no more of them are listed now");
+  }
   try {
     return create(options, host, reported, origin);
   } catch (error) {

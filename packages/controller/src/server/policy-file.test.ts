@@ -1,3 +1,4 @@
+import type * as files from "node:fs/promises";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,18 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { EventEntry } from "./audit.ts";
 import { initController, startController } from "./index.ts";
 import { PolicyFile } from "./policy-file.ts";
+
+/** What the next reads of a file wait for, when they have what they read. */
+const holds = vi.hoisted((): Promise<void>[] => []);
+vi.mock("node:fs/promises", async (original) => {
+  const actual = await original<typeof files>();
+  const readFile = async (...args: Parameters<typeof actual.readFile>) => {
+    const content = await actual.readFile(...args);
+    await holds.shift();
+    return content;
+  };
+  return { ...actual, readFile };
+});
 
 const log = pino({ level: "silent" });
 
@@ -126,6 +139,21 @@ describe("while it is in force", () => {
     await until(() => policy.shown.problem === undefined);
     writeFileSync(file, allowing("grace"));
     await until(() => allows(policy, "grace"));
+  });
+
+  test("a slow look does not bring back what was there before", async () => {
+    writeFileSync(file, allowing("ada"));
+    using policy = await open();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    holds.push(promise);
+    writeFileSync(file, allowing("grace"));
+    await until(() => holds.length === 0);
+    writeFileSync(file, allowing("linus"));
+    await until(() => allows(policy, "linus"));
+    resolve();
+    await new Promise((settled) => setImmediate(settled));
+    expect([allows(policy, "grace"), allows(policy, "linus")]).toEqual([false, true]);
+    expect(events).toHaveLength(2);
   });
 
   test("what cannot be audited does not come into force until it can", async () => {

@@ -38,6 +38,8 @@ export class PolicyFile implements PolicySource, Disposable {
   #cancelSettle = (): void => {};
   #cancelLook = (): void => {};
   #isDisposed = false;
+  /** How many looks have begun. */
+  #looks = 0;
 
   private constructor(options: PolicyFileOptions, text: string, policy: Policy) {
     this.#options = options;
@@ -117,6 +119,7 @@ export class PolicyFile implements PolicySource, Disposable {
   /** Never throws. */
   async #look(): Promise<void> {
     const { file } = this.#options;
+    const look = ++this.#looks;
     let text: string | undefined;
     let failure: unknown;
     try {
@@ -124,6 +127,8 @@ export class PolicyFile implements PolicySource, Disposable {
     } catch (error) {
       failure = unreadable(file, error as NodeJS.ErrnoException);
     }
+    // One that has begun later knows better, and may be through already.
+    if (look !== this.#looks) return;
     if (this.#isDisposed || (text === this.#seen && (text !== undefined || this.#problem !== undefined)))
       return;
     this.#seen = text;

@@ -71,6 +71,21 @@ describe("a controller's directory", () => {
     await expect(stat(directory)).rejects.toThrow("ENOENT");
   });
 
+  test("whose keys could not be stored is none yet, and is set up anew", async () => {
+    const directory = join(real.directory, "..", "unkept");
+    const options = { directory, names: ["127.0.0.1"], operatorName: "ada" };
+    const keep = () => Promise.reject(new Error("no space"));
+    await expect(initController({ ...options, keep })).rejects.toThrow("no space");
+    await expect(startController({ directory, host: "127.0.0.1", port: 0, log })).rejects.toMatchObject({
+      code: "not_found",
+    });
+    const { operator } = await initController(options);
+    await using controller = await startController({ directory, host: "127.0.0.1", port: 0, log });
+    expect(controller.port).toBeGreaterThan(0);
+    expect(operator.name).toBe("ada");
+    await rm(directory, { recursive: true });
+  });
+
   test("of version 0.1 says what to do, and that keeps its CA and its hosts", async () => {
     await using old = await RealController.create();
     const host = await old.join("web1");

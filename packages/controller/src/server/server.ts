@@ -148,7 +148,9 @@ export class ControllerServer {
     const visitor = this.#admit(request, socket);
     if (visitor === undefined) return;
     const isNewcomer = visitor.kind === "newcomer";
-    const greeted = isNewcomer ? admission.enrol(request.socket.remoteAddress) : admission.greet();
+    const greeted = isNewcomer
+      ? admission.enrol(request.socket.remoteAddress)
+      : admission.greet(visitor.kind, visitor.kind === "host" ? visitor.host.id : visitor.operator.id);
     if (greeted === undefined) {
       refuseUpgrade(socket, 503, "too many connections are arriving at once", admission.retryAfterMs());
       return;

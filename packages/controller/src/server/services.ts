@@ -17,6 +17,7 @@ import { HeldTails } from "./held-tails.ts";
 import { InputSpools } from "./input-spool.ts";
 import type { Job } from "./job.ts";
 import { Launch } from "./launch.ts";
+import { LocalJobAllowance } from "./local-job-allowance.ts";
 import { Operators } from "./operators.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import { Presence } from "./presence.ts";
@@ -40,6 +41,7 @@ export interface Services {
   /** The same as `presence`, for those who only reach hosts. */
   readonly bus: Presence;
   readonly fanOuts: FanOuts;
+  readonly localJobs: LocalJobAllowance;
   readonly sessions: Sessions;
   readonly tails: HeldTails;
   readonly dispatch: Dispatch;
@@ -131,6 +133,7 @@ export function composeServices(options: ComposeOptions): Composed {
       presence,
       bus,
       fanOuts,
+      localJobs: new LocalJobAllowance({ catalogue, clock }),
       sessions,
       tails,
       dispatch,

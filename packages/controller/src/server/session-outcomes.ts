@@ -1,5 +1,6 @@
 /** One request to each of some hosts, none waiting for another, and what became of it on each. */
 import { type HostName, OutpostError, type SessionInfo, type SessionOutcome } from "@outpost/protocol";
+import { cutError } from "./cut-status.ts";
 
 /**
  * Never throws: one host's failure is that host's outcome.
@@ -15,7 +16,7 @@ export function outcomes<H extends { readonly name: HostName }>(
         const info = await ask(host);
         return { host: host.name, ...(info === undefined ? {} : { info }) };
       } catch (error) {
-        return { host: host.name, error: OutpostError.from(error).toWire() };
+        return { host: host.name, error: cutError(OutpostError.from(error).toWire()) };
       }
     }),
   );

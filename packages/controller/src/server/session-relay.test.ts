@@ -2,11 +2,17 @@ import { createHash, randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { type HostName, limits, newSessionId, newViewerId, type SessionId } from "@outpost/protocol";
 import { describe, expect, test } from "vitest";
+import { relayAttach, relayRead } from "./session-relay.ts";
 import { Bench, type OperatorClient, until } from "./testing/bench.ts";
 import type { FakeSession } from "./testing/fake-sessions.ts";
 import { Viewer } from "./testing/viewer.ts";
 
 const web1 = "web1" as HostName;
+
+interface Asking {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: unknown) => void;
+}
 
 function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -352,3 +358,45 @@ describe("reading", () => {
     await expect(read(client, id)).rejects.toMatchObject(unreachable);
   });
 });
+
+test.each(["attach", "read"] as const)(
+  "%s: a host that sends events faster than they are read fills no memory",
+  async (kind) => {
+    let bufferedBytes = 0;
+    let events = 0;
+    const gap = { event: `${kind}.gap`, params: { gap: { from: 0, to: 0, reason: "dropped" } } };
+    const link = {
+      isOpen: true,
+      openStream: () => ({ number: 1, end() {} }),
+      request(_method: string, _params: unknown, { signal, onEvent }: Asking) {
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+          for (let at = 0; at < 1_000; at++) onEvent(gap);
+          reject(new Error("it went on"));
+        });
+      },
+    };
+    const options = {
+      bus: { link: () => link },
+      host: { id: "h", name: "web1" },
+      relayed: () => {},
+      operator: {
+        get bufferedBytes() {
+          return bufferedBytes;
+        },
+      },
+    } as never;
+    const call = {
+      signal: new AbortController().signal,
+      emit() {
+        events++;
+        bufferedBytes += limits.maxRepaintBytes;
+      },
+    } as never;
+    const relay = kind === "attach" ? relayAttach : relayRead;
+    await expect(relay(options, { host: "web1" } as never, call)).rejects.toMatchObject({
+      code: "limit_exceeded",
+    });
+    expect(events).toBeLessThan(100);
+  },
+);

@@ -37,7 +37,14 @@ type AttachEvent = EventOf<typeof agentMethods, "session.attach">;
 type ReadEvent = EventOf<typeof agentMethods, "session.read">;
 
 /** The operator's connection, as a relay needs it. */
-export type OperatorStreams = Pick<HostLink, "openStream" | "acceptStream">;
+export interface OperatorStreams extends Pick<HostLink, "openStream" | "acceptStream"> {
+  /** What waits there to be sent, in bytes. */
+  readonly bufferedBytes: number;
+}
+
+/** Events need no credit, and a repaint may be a megabyte. With so much unsent to the operator, in bytes, one more event ends
+ * what they belong to: no host may fill our memory, however slowly somebody reads. */
+const maxUnsentBytes = 64 * 1024 * 1024;
 
 export interface SessionRelayOptions {
   readonly bus: Bus;
@@ -100,7 +107,9 @@ function readOver(
   params: Omit<SessionsReadParams, "host">,
   call: ReadCall,
 ): Promise<Result<Methods, "session.read">> {
+  const flood = new Flood(output.operator);
   const onEvent = (event: ReadEvent): void => {
+    if (flood.isOver()) return;
     switch (event.event) {
       case "read.opened":
         output.open(event.params, (stream) => call.emit("read.opened", { ...event.params, stream }));
@@ -113,7 +122,31 @@ function readOver(
         event satisfies never;
     }
   };
-  return link.request("session.read", params, { signal: call.signal, onEvent });
+  return link.request("session.read", params, { signal: flood.or(call.signal), onEvent });
+}
+
+/** Notices when a host sends more events than the operator takes. */
+class Flood {
+  readonly #operator: OperatorStreams;
+  readonly #over = new AbortController();
+
+  constructor(operator: OperatorStreams) {
+    this.#operator = operator;
+  }
+
+  /** The signal of a request that ends with the flood. */
+  or(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#over.signal]);
+  }
+
+  /** Whether the next event is one too many. */
+  isOver(): boolean {
+    if (this.#operator.bufferedBytes > maxUnsentBytes) {
+      const message = "the host sends more than this connection takes; attach again, or read again";
+      this.#over.abort(new OutpostError(ErrorCode.limitExceeded, message));
+    }
+    return this.#over.signal.aborted;
+  }
 }
 
 /** One attempt at attaching, over one connection of the host. */
@@ -123,6 +156,7 @@ class Attach {
   readonly #params: SessionsAttachParams & { operator: string };
   readonly #call: AttachCall;
   readonly #output: RelayedOutput;
+  readonly #flood: Flood;
   /** Keystrokes, on their way to the host. */
   readonly #keys: OutgoingStream;
   #keysIn: IncomingStream | undefined;
@@ -138,6 +172,7 @@ class Attach {
     this.#params = params;
     this.#call = call;
     this.#output = new RelayedOutput(link, operator, params.window);
+    this.#flood = new Flood(operator);
     this.#keys = link.openStream();
   }
 
@@ -156,7 +191,7 @@ class Attach {
     return this.#link.request(
       "session.attach",
       { ...params, input: this.#keys.number },
-      { signal: this.#call.signal, onEvent: (event) => this.#event(event) },
+      { signal: this.#flood.or(this.#call.signal), onEvent: (event) => this.#event(event) },
     );
   }
 
@@ -168,6 +203,7 @@ class Attach {
   }
 
   #event(event: AttachEvent): void {
+    if (this.#flood.isOver()) return;
     switch (event.event) {
       case "attach.opened":
         this.#output.open(event.params, (stream) =>
@@ -202,16 +238,16 @@ class Attach {
 
 /** Terminal output from the host to the operator, from the event that opens it. */
 class RelayedOutput {
+  readonly operator: OperatorStreams;
   readonly #link: HostLink;
-  readonly #operator: OperatorStreams;
   readonly #window: number;
   #streams: { readonly incoming: IncomingStream; readonly out: OutgoingStream } | undefined;
   /** Where the stream to the operator began; later by every gap in it. */
   #begun = 0;
 
   constructor(link: HostLink, operator: OperatorStreams, window: number) {
+    this.operator = operator;
     this.#link = link;
-    this.#operator = operator;
     this.#window = window;
   }
 
@@ -228,7 +264,7 @@ class RelayedOutput {
   open({ stream, offset }: { stream: number; offset: number }, announce: (stream: number) => void): void {
     if (this.#streams !== undefined) throw twice("the stream of the output");
     const start = { offset, window: this.#window };
-    const out = this.#operator.openStream();
+    const out = this.operator.openStream();
     announce(out.number);
     out.begin(offset, this.#window);
     this.#begun = offset;

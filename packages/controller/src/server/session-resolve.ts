@@ -22,7 +22,8 @@ export function resolveSession(
   const named = all.filter(({ status }) => status.name === reference);
   const fitting = named.length > 0 ? named : all.filter(({ id }) => id.startsWith(reference));
   const visible = fitting.filter(mayList);
-  // Of those that the asker may not see, one is taken, and refused with the reason.
+  // A name that only others' sessions have is refused with the reason. The beginning of an id is not: so all ids could be had.
+  if (visible.length === 0 && named.length === 0) throw unknownSession(reference);
   const ids = visible.length > 0 ? preferred(visible) : preferred(fitting).slice(0, 1);
   if (ids.length === 0) throw unknownSession(reference);
   if (ids.length > 1) {

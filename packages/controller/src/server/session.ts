@@ -3,6 +3,7 @@ import type { HostId, HostName, SessionId, SessionInfo, SessionStatus } from "@o
 import type { Bus, HostLink } from "./bus.ts";
 import type { SessionRecord } from "./catalogue/sessions.ts";
 import type { Host } from "./presence.ts";
+import { cutSessionStatus } from "./cut-status.ts";
 import { forgotten, gone, hasEnded, mergeAnswer } from "./session-status.ts";
 
 export type SessionHost = Pick<Host, "id" | "name">;
@@ -19,7 +20,7 @@ export function sessionInfo(bus: Bus, { id, name }: SessionHost, status: Session
   const isReachable = bus.link(id) !== undefined;
   return {
     host: name,
-    status,
+    status: cutSessionStatus(status),
     ...(isReachable ? {} : { unreachableSince: bus.lastSeen(id) ?? status.createdAt }),
   };
 }

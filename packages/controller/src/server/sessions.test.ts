@@ -3,6 +3,7 @@ import {
   type HostName,
   newJobId,
   newSessionId,
+  newViewerId,
   OutpostError,
   type SessionId,
   type SessionSpec,
@@ -482,5 +483,53 @@ describe("jobs in sessions", () => {
     await client.request("fanout.start", params);
     const { jobs } = await client.request("fanout.show", { job: params.job });
     expect(jobs.find(({ host }) => host === "web2")!.status.reason!.code).toBe("host_unreachable");
+  });
+});
+
+describe("a host that says too much", () => {
+  test("is cut short, so that the list still fits into a message", async () => {
+    await using bench = await Bench.create(["web1"]);
+    const client = await bench.client();
+    const { session } = await open(client, "web1");
+    const long = "x".repeat(300_000);
+    const viewer = { viewer: newViewerId(), operator: "y".repeat(1_000), role: "watch", since: 1 } as const;
+    bench
+      .agent("web1")
+      .sessions.session(session)
+      .change({
+        command: long,
+        shell: long,
+        operator: long,
+        viewers: Array(500).fill(viewer),
+        runs: Array(5_000).fill(newJobId()),
+        state: "broken",
+        exit: { signal: long },
+        reason: { code: "forgotten", message: long, by: long },
+      });
+    await until(() => bench.services.sessions.of(session)[0]!.isEnded);
+    const [shown] = await list(client);
+    expect(JSON.stringify(shown).length).toBeLessThan(32 * 1024);
+    expect(shown!.status).toMatchObject({
+      command: `${"x".repeat(255)}…`,
+      reason: { message: `${"x".repeat(999)}…` },
+    });
+  });
+
+  test("of sessions without end is heard up to a number, and others still are", async () => {
+    await using bench = await Bench.create(["web1", "web2"]);
+    const client = await bench.client();
+    const { session } = await open(client, "web1");
+    const [known] = bench.services.sessions.of(session);
+    const { presence, sessions } = bench.services;
+    const tell = (name: string): void => {
+      const host = presence.hostNamed(name as HostName)!;
+      sessions.told(host, { ...known!.status, session: newSessionId() }, presence.link(host.id)!);
+    };
+    for (let at = 0; at < 6_000; at++) tell("web1");
+    tell("web2");
+    expect([...sessions.all()]).toHaveLength(5_001);
+    // What it has said before it may still say.
+    sessions.told(presence.host(known!.host)!, { ...known!.status, state: "closed" }, known!.heardOn!);
+    expect(known!.isEnded).toBe(true);
   });
 });

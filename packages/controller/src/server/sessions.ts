@@ -11,6 +11,7 @@ import type { Clock, HostId, SessionId, SessionStatus } from "@outpost/protocol"
 import type { Logger } from "pino";
 import type { Bus, HostLink } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
+import { cutSessionStatus } from "./cut-status.ts";
 import { byHostName, HostSession, type SessionHost } from "./session.ts";
 import type { ControllerSettings } from "./settings.ts";
 
@@ -24,6 +25,9 @@ export interface SessionsOptions {
 
 /** How many sessions that went lately are remembered, so that an answer which comes late does not bring one back. */
 const maxGone = 1_000;
+
+/** How many sessions of one host are known: more than a host keeps (100 live ones, 1,000 ended), and no more than we can hold. */
+const maxPerHost = 5_000;
 
 /** After a write that failed, as with a full disk, in milliseconds. */
 const retryWriteMs = 1_000;
@@ -72,17 +76,21 @@ export class Sessions implements Disposable {
   }
 
   /** A host tells how a session stands. */
-  told(host: SessionHost, status: SessionStatus, link: HostLink): void {
+  told(host: SessionHost, said: SessionStatus, link: HostLink): void {
+    const status = cutSessionStatus(said);
     this.#gone.delete(key(host.id, status.session));
     const session = this.find(status.session, host.id) ?? this.#make(host, status);
+    if (session === undefined) return;
     session.told(status, link);
     this.#changed(session);
   }
 
   /** A host has answered how a session stands. Does nothing when the host has forgotten the session meanwhile. */
-  answered(host: SessionHost, status: SessionStatus, link: HostLink): void {
+  answered(host: SessionHost, said: SessionStatus, link: HostLink): void {
+    const status = cutSessionStatus(said);
     if (this.#gone.has(key(host.id, status.session))) return;
     const session = this.find(status.session, host.id) ?? this.#make(host, status);
+    if (session === undefined) return;
     session.answered(status, link);
     this.#changed(session);
   }
@@ -139,7 +147,12 @@ export class Sessions implements Disposable {
     this.flush();
   }
 
-  #make({ id, name }: SessionHost, status: SessionStatus): HostSession {
+  /** `undefined` when the host has too many. */
+  #make({ id, name }: SessionHost, status: SessionStatus): HostSession | undefined {
+    const known = this.#byHost.get(id)?.size ?? 0;
+    if (known >= maxPerHost) return undefined;
+    if (known === maxPerHost - 1)
+      this.#options.log.error({ host: name }, "a host tells of too many sessions; no more are listed");
     const session = new HostSession({ host: id, hostName: name, status });
     this.#add(session);
     // Whoever opened it may ask for it by name in a moment, of the controller that follows us.

@@ -18,6 +18,11 @@ export interface ControllerSettings {
   /** Connections that are upgraded and have not finished their hello (agents: their inventory). Beyond it an upgrade is
    * answered 503 with a Retry-After, so that a herd of agents comes in at the pace at which it can be reconciled. */
   readonly maxGreetings: number;
+  /** How many of them one host may have; beyond it an upgrade is answered 503, too. It needs one, and another when it dials
+   * anew: so a host whose key was stolen keeps nobody else out. */
+  readonly maxGreetingsPerHost: number;
+  /** The same for one operator, who may begin many commands at the same moment. A quarter of all. */
+  readonly maxGreetingsPerOperator: number;
   /** Hosts that enrol at once. Beyond it an upgrade is answered 503. Each signs one certificate and is gone; few suffice,
    * and who has no certificate yet may take no more from us. */
   readonly maxEnrolments: number;
@@ -90,6 +95,8 @@ export const defaultControllerSettings: ControllerSettings = {
   arrivalTimeoutMs: 10_000,
   helloTimeoutMs: 10_000,
   maxGreetings: 256,
+  maxGreetingsPerHost: 4,
+  maxGreetingsPerOperator: 64,
   maxEnrolments: 64,
   maxEnrolmentsPerNetwork: 16,
   enrolmentTimeoutMs: 30_000,

@@ -158,6 +158,8 @@ export const EndReasonCode = v.picklist([
   "expired",
   /** The host refused it: a limit, a policy; nothing ran. State `failed`. */
   "refused",
+  /** The host's own policy, or the configuration that was asked for, does not allow it; nothing ran. State `failed`. */
+  "denied",
   /** The host was restarted while the job ran. State `lost`. */
   "host_rebooted",
   /** The job's wrapper process disappeared without leaving an exit record. State `lost`. */

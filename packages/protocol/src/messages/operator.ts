@@ -124,6 +124,7 @@ export const AuditListParams = v.object({
   host: v.optional(v.string()),
   /** An action, or `job.*`. */
   action: v.optional(v.string()),
+  /** `denied`: also what was let in and came to that later, e.g. by a configuration of the host. */
   decision: v.optional(v.picklist(["allowed", "denied"])),
   /** A job, session, … */
   subject: v.optional(v.string()),

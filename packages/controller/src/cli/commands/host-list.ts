@@ -30,7 +30,10 @@ export const hostList = defineCommand({
 
 async function asTable(hosts: readonly HostInfo[]): Promise<string> {
   if (hosts.length === 0) {
-    return "no hosts yet; make a token with `outpost token create`, then run `outpost-agent join` on a host";
+    return (
+      "no hosts that you may see. Is there one? `outpost token create` makes a token, `outpost-agent join` on a host " +
+      "uses it; `outpost policy explain YOUR-NAME host.list` says what you may see"
+    );
   }
   const { table } = await import("../render/table.ts");
   const { labelsText } = await import("../render/labels-text.ts");

@@ -23,6 +23,8 @@ export function endingText({ host, state, ended, exit, reason, unreachableSince 
       return `not started: ${reason.message}`;
     case "refused":
       return `refused: ${reason.message}`;
+    case "denied":
+      return `denied: ${reason.message}`;
     case "output_limit":
     case "disk_full":
       return `${state}: ${reason.message}`;

@@ -279,7 +279,7 @@ describe("tables", () => {
       spec: new Uint8Array(Buffer.from("spec")),
       authorization: new Uint8Array(Buffer.from("signed")),
     });
-    expect(table.hosts(old.id)).toEqual([{ host, hostName: "web1" }]);
+    expect([...table.hosts(old.id)]).toEqual([{ host, hostName: "web1" }]);
     expect(table.jobs(old.id)).toEqual([job(old, host)]);
     expect([...table.list({})].map(({ id }) => id)).toEqual([young.id, old.id]);
     expect([...table.list({ before: 2_000 })].map(({ id }) => id)).toEqual([old.id]);

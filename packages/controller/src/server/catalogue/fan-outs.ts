@@ -157,7 +157,7 @@ export class FanOutTable {
     this.#hosts = sql.prepare("SELECT host, host_name AS hostName FROM jobs WHERE fanout = ?");
     this.#held = sql.prepare("SELECT fanout FROM jobs WHERE host = ? AND held = 1");
     this.#counts = sql.prepare(
-      "SELECT state, count(*) AS jobs, sum(unread) AS unread FROM jobs WHERE fanout = ? GROUP BY state",
+      "SELECT state, count(*) AS jobs, total(unread) AS unread FROM jobs WHERE fanout = ? GROUP BY state",
     );
     this.#updateJob = sql.prepare(
       `UPDATE jobs SET state = ?, status = ?, stdout = ?, stderr = ?, timeline = ?, unread = ?, held = ?, collected = ?,
@@ -250,9 +250,9 @@ export class FanOutTable {
     return row === undefined ? undefined : toJob(row);
   }
 
-  /** Where its jobs run, in no order. */
-  hosts(id: JobId): Pick<JobRecord, "host" | "hostName">[] {
-    return this.#hosts.all(id) as unknown as Pick<JobRecord, "host" | "hostName">[];
+  /** Where its jobs run, in no order; read as far as the caller goes. */
+  *hosts(id: JobId): Generator<Pick<JobRecord, "host" | "hostName">> {
+    for (const row of this.#hosts.iterate(id)) yield row as unknown as Pick<JobRecord, "host" | "hostName">;
   }
 
   /** The fan-out jobs of which the host may still hold its job. */

@@ -14,8 +14,8 @@
  *   `hosts: "filtered"`, and asks `asker.may` of each entry. `about` and `what` go into the audit log, as they are.
  * - `run` carries it out. An error that it throws is the answer.
  * - `audit: "outcome"`: when it has ended another line says how; `trail` takes what that line should tell beside `ok` or the
- *   error's code. `audit: "once"`: for messages that follow another request many times a second (acknowledgements); one
- *   line for each connection and subject.
+ *   error's code. `audit: "once"`: for messages that follow another request many times a second (acknowledgements); each
+ *   host of a subject is written once for each connection, however the messages put them together.
  *
  * Denied requests are always written. What cannot be written (`disk_full`) is not done.
  */
@@ -120,8 +120,12 @@ export class Trail {
   }
 }
 
-/** More different lines than this of one connection are not told apart any more: they are written once more. */
-const maxRemembered = 10_000;
+/** How many hosts the line of a denied request names: asking costs nothing, and MUST NOT push older lines out of the log
+ * by the hundred kilobytes. The message and `what` say what was asked for. */
+const maxDeniedHosts = 100;
+
+/** So many hosts of subjects are remembered for a connection, at about 100 bytes; beyond that all are written once more. */
+const maxRemembered = 100_000;
 
 /** What the guard needs of the controller. */
 export interface GuardServices {
@@ -227,22 +231,28 @@ class GuardedOperation<K extends Operations, S> {
 
   /** @returns the line's number; of what was written before, 0 */
   #write({ hosts = [], about, what }: Selection<S>, action: Action | undefined, rule: string): number {
-    const names = hosts === "filtered" ? [] : hosts.map(({ name }) => name);
-    if (this.#operation.audit === "once") {
-      const line = [this.#method, about, ...names].join(" ");
-      if (this.#written.has(line)) return 0;
-      if (this.#written.size >= maxRemembered) this.#written.clear();
-      this.#written.add(line);
-    }
+    const all = hosts === "filtered" ? [] : hosts.map(({ name }) => name);
+    const names = this.#operation.audit === "once" ? this.#unwritten(about, all) : all;
+    if (names === undefined) return 0;
     return this.#services.audit.request({
       action: action ?? this.#method,
       operator: this.#operator,
       decision: "allowed",
       ...(rule === "" ? {} : { rule }),
-      ...(names.length === 0 ? {} : { hosts: names }),
+      ...(names.length === 0 ? {} : { hosts: [...names] }),
       ...(about === undefined ? {} : { subject: about }),
       ...(what === undefined ? {} : { what }),
     });
+  }
+
+  /** Those that no line of this connection has named yet with that subject; `undefined` when there is nothing to write. */
+  #unwritten(about: string | undefined, hosts: readonly HostName[]): readonly HostName[] | undefined {
+    const keyOf = (host: string): string => `${this.#method} ${about ?? ""} ${host}`;
+    const fresh = hosts.filter((host) => !this.#written.has(keyOf(host)));
+    if (fresh.length === 0 && (hosts.length > 0 || this.#written.has(keyOf("")))) return undefined;
+    if (this.#written.size + fresh.length > maxRemembered) this.#written.clear();
+    for (const host of fresh.length === 0 ? [""] : fresh) this.#written.add(keyOf(host));
+    return fresh;
   }
 
   #writeDenied(
@@ -251,7 +261,7 @@ class GuardedOperation<K extends Operations, S> {
     action: Action | undefined,
   ): void {
     const { hosts = [], about, what } = selection ?? {};
-    const names = hosts === "filtered" ? [] : hosts.map(({ name }) => name);
+    const names = hosts === "filtered" ? [] : hosts.slice(0, maxDeniedHosts).map(({ name }) => name);
     const { rule, action: refused } = data;
     this.#services.audit.request({
       action: typeof refused === "string" ? refused : (action ?? this.#method),

@@ -45,8 +45,12 @@ export function jobOperations(
     jobs.map((job) => touchedHost(presence, job, fanOut.owner));
   const mayRead =
     (asker: Asker) =>
-    ({ owner, hosts }: FanOutHosts): boolean =>
-      hosts.every((host) => asker.may("job.read", touchedHost(presence, host, owner)));
+    ({ owner, hosts }: FanOutHosts): boolean => {
+      for (const host of hosts) {
+        if (!asker.may("job.read", touchedHost(presence, host, owner))) return false;
+      }
+      return true;
+    };
   const selection = (fanOut: FanOut, jobs: readonly Job[]): Selection<Selected> => ({
     subject: { fanOut, jobs },
     // Of no host is of all: what comes back tells of the fan-out job.

@@ -36,11 +36,11 @@ export function operatorHandlers(
     "host.list": guard<"host.list", Host[]>("host.list", {
       action: "host.list",
       select({ targets }, asker) {
-        // All of no hosts is no mistake, as `*` would be.
-        const hosts =
-          targets === undefined ? sorted(presence.hosts()) : evaluate(parse(targets), presence.hosts());
+        // First what one may see: that a pattern fits nothing there MUST NOT tell of the others.
+        const visible = [...presence.hosts()].filter((host) => asker.may("host.list", host));
         return {
-          subject: hosts.filter((host) => asker.may("host.list", host)),
+          // All of no hosts is no mistake, as `*` would be.
+          subject: targets === undefined ? sorted(visible) : evaluate(parse(targets), visible),
           hosts: "filtered",
           what: targets,
         };
