@@ -1,5 +1,6 @@
 /** A job that is started and left alone. */
-import { ExitCode, type Client, type Job, type StartOptions } from "../client/index.ts";
+import { ExitCode } from "../client/exit-code.ts";
+import type { Client, Job, StartOptions } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { print } from "./render/records.ts";
 import { namesText } from "./render/summary.ts";

@@ -1,13 +1,8 @@
 /** `outpost enter` and `outpost session connect`: a session on this terminal. */
 import { isatty } from "node:tty";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
-import {
-  type Attachment,
-  type Client,
-  ExitCode,
-  exitCodeOfShell,
-  type SessionEndEvent,
-} from "../client/index.ts";
+import { ExitCode, exitCodeOfShell } from "../client/exit-code.ts";
+import type { Attachment, Client, SessionEndEvent } from "../client/index.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { say } from "./render/sink.ts";
 import type { SessionOutcome } from "./terminal/session-terminal.ts";

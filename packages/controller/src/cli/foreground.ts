@@ -5,7 +5,8 @@
  *        └────────────────────┴───────────────▶ ended
  */
 import { setImmediate } from "node:timers/promises";
-import { type Client, ExitCode, type Job, type JobEvent, type StartOptions } from "../client/index.ts";
+import { ExitCode } from "../client/exit-code.ts";
+import type { Client, Job, JobEvent, StartOptions } from "../client/index.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { rendererFor, type Renderer, type RendererOptions } from "./render/renderer.ts";
 import { isBrokenPipe, say } from "./render/sink.ts";

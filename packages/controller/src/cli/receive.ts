@@ -1,5 +1,6 @@
 /** Receives a job's output, and says what it means when there is none. */
-import { ExitCode, type Job, type ReceiveOptions, type SummaryEvent } from "../client/index.ts";
+import { ExitCode } from "../client/exit-code.ts";
+import type { Job, ReceiveOptions, SummaryEvent } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
 import { rendererFor } from "./render/renderer.ts";

@@ -1,5 +1,6 @@
 /** What a wait found. */
-import { ExitCode, type ExitEvent, exitCodeOf, type JobView } from "../client/index.ts";
+import { ExitCode, exitCodeOf } from "../client/exit-code.ts";
+import type { ExitEvent, JobView } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { print } from "./render/records.ts";
 import { say } from "./render/sink.ts";

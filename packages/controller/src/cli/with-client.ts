@@ -11,7 +11,7 @@ export async function withClient<T>(
   use: (client: Client) => Promise<T>,
   options: WithClientOptions = {},
 ): Promise<T> {
-  const { connect } = await import("../client/index.ts");
+  const { connect } = await import("../client/connect.ts");
   await using client = await connect(options);
   try {
     return await use(client);

@@ -27,8 +27,6 @@ import {
 import type { Connection } from "./connection.ts";
 import { type Context, ControllerUrl } from "./context.ts";
 import { named } from "./named.ts";
-import { encodeBundle } from "./sign-in-bundle.ts";
-import { checkToken } from "./token.ts";
 
 type Methods = typeof controllerOperatorMethods;
 
@@ -118,6 +116,7 @@ export class Administration {
       ...(Object.keys(labels).length === 0 ? {} : { labels: { ...labels } }),
       ...(quarantine ? { quarantine } : {}),
     });
+    const { checkToken } = await import("./token.ts");
     try {
       checkToken(created.token, this.#context.operators);
     } catch (error) {
@@ -167,6 +166,7 @@ export class Administration {
     try {
       const { id, invitedUntil: expiresAt = Date.now() + options.ttlMs } = added;
       const invitation = await authority.invite({ id, name });
+      const { encodeBundle } = await import("./sign-in-bundle.ts");
       return {
         operator: added,
         bundle: encodeBundle({ controller, id, name, ca, operators, invitation, expiresAt }),

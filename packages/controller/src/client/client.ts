@@ -26,7 +26,7 @@ import type { EnterOptions } from "./enter.ts";
 import { InputSender, type InputSource, openInput } from "./input.ts";
 import { Job } from "./job.ts";
 import { named } from "./named.ts";
-import { type SecretOptions, secretsOf } from "./secrets.ts";
+import type { SecretOptions } from "./secrets.ts";
 import type { Session } from "./session.ts";
 import type { OpenedSession, OpenSessionOptions } from "./sessions.ts";
 
@@ -91,7 +91,8 @@ export class Client implements AsyncDisposable {
   async start(options: StartOptions): Promise<Job> {
     const { targets, name, mode = "keep", receiving = false, job = newJobId() } = options;
     checkPlace(options);
-    const secrets = secretsOf(options.secrets ?? {});
+    const secrets =
+      options.secrets === undefined ? undefined : (await import("./secrets.ts")).secretsOf(options.secrets);
     const session = await this.#sessionOf(options);
     const opened = await openInput(options.input);
     const input: JobSpec["input"] = opened.kind === "stream" ? { kind: "stream" } : opened;
