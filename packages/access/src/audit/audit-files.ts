@@ -4,7 +4,7 @@
  *     audit.ndjson                the newest lines; the only one that is written
  *     audit-000000000001.ndjson   rotated ones, each named by the sequence number of its first line
  */
-import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import { endOfLines } from "./lines.ts";
@@ -93,12 +93,16 @@ function openAll(directory: string, mayHaveHoles: boolean): AuditFile[] | undefi
     return file !== undefined;
   };
   try {
-    // The current one first: if it is rotated now, it turns up among the rotated ones, too, and that shows.
     const hasCurrent = open(currentName);
-    const areThere = rotatedNames(directory).map(open);
-    const appeared = !hasCurrent && existsSync(join(directory, currentName));
-    const inodes = new Set(opened.map(({ file }) => fstatSync(file).ino));
-    const isWhole = !areThere.includes(false) && !appeared && inodes.size === opened.length;
+    const names = rotatedNames(directory);
+    const areThere = names.map(open);
+    // A name that is moved while names are read may be passed over. As long as the current file is the same, and no name
+    // has come, nothing was rotated since it was opened; and what was removed then is said in it.
+    const current = orMissing(() => statSync(join(directory, currentName)).ino);
+    const inodes = opened.map(({ file }) => fstatSync(file).ino);
+    const isSame =
+      current === (hasCurrent ? inodes[0] : undefined) && rotatedNames(directory).join() === names.join();
+    const isWhole = !areThere.includes(false) && isSame && new Set(inodes).size === inodes.length;
     if (!isWhole && !mayHaveHoles) {
       closeAll(opened);
       return undefined;
