@@ -33,8 +33,8 @@ beforeEach(() => {
   name = `s${String(++count)}`;
 });
 
-/** What tests type is nobody's history. */
-const noHistory = ["--env", "HISTFILE=/dev/null"];
+/** What tests type is nobody's history, and shells that they kill must not leave locks of anybody's start-up files behind. */
+const noHistory = ["--env", "HISTFILE=/dev/null", "--env", `HOME=${tmpdir()}`];
 
 interface Place {
   readonly context?: string;

@@ -78,6 +78,8 @@ test("a stolen controller is not every host", async () => {
     "bash",
     "--env",
     "HISTFILE=/dev/null",
+    "--env",
+    `HOME=${playground.directory}`,
   );
   expect(opened, opened.stderr).toMatchObject({ exitCode: 0 });
   expect(await run("invoke", "--session", "mine", "-c", "v=42")).toMatchObject({ exitCode: 0 });

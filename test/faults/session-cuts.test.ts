@@ -76,7 +76,10 @@ test.each(Array.from({ length: seeds }, (_, index) => index))(
     await playground.connected(["web1"], 60_000);
     const next = random(seed * 104_729 + 7);
     await using client = await playground.client(context);
-    await using attachment = await client.enter({ target: "web1", env: { HISTFILE: "/dev/null" } });
+    await using attachment = await client.enter({
+      target: "web1",
+      env: { HISTFILE: "/dev/null", HOME: tmpdir() },
+    });
     const shown = new Shown();
     const reading = shown.read(attachment);
     reading.catch(() => {});

@@ -46,7 +46,7 @@ test(
     if (process.platform !== "linux") context.skip("the memory of processes is read from /proc");
     const done = join(scratch, "done");
     await using screen = new TestTerminal({
-      argv: playground.argv("enter", "web1", "--env", "HISTFILE=/dev/null"),
+      argv: playground.argv("enter", "web1", "--env", "HISTFILE=/dev/null", "--env", `HOME=${tmpdir()}`),
       env: playground.env(),
     });
     await screen.shows("[web1]");

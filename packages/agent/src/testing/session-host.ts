@@ -111,8 +111,8 @@ export class TestAgent {
   }
 
   async open(spec: Partial<SessionSpec> = {}, session = newSessionId()): Promise<SessionStatus> {
-    // What tests type is nobody's history.
-    const wanted = { ...bareSpec, ...spec, env: { HISTFILE: "/dev/null", ...spec.env } };
+    // What tests type is nobody's history, and nobody's start-up files are in their way.
+    const wanted = { ...bareSpec, ...spec, env: { HISTFILE: "/dev/null", HOME: tmpdir(), ...spec.env } };
     return (await this.peer.request("session.open", { session, spec: wanted, operator: "ada" })).status;
   }
 

@@ -25,6 +25,8 @@ export async function uninstall({ purge, output }: UninstallOptions): Promise<nu
     );
   }
   const { program, directory } = installed;
+  // We may run from what is removed, and must still be able to say that it went wrong.
+  await import("./failure.ts");
   await systemd.disable(controllerUnit);
   await systemd.remove(controllerUnit);
   await program.remove();
