@@ -1,5 +1,5 @@
 /** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./unix-socket`, `./memory`. */
-export { chainHeader, chainHeaderOf, chainOfHeader } from "./certificate-chain.ts";
+export { chainHeader, chainHeaderOf, chainOfHeader, splitPem } from "./certificate-chain.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export { decode, decodeValue, encode, encodeCanonical } from "./codec.ts";
 export { commandText } from "./command-text.ts";

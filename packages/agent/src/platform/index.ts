@@ -10,4 +10,4 @@ export {
   type ResourceLimits,
 } from "./resource-limits.ts";
 export { type RunAs, runAsPrefix } from "./run-as.ts";
-export { findTool } from "./tool.ts";
+export { findTool, isExecutable } from "./tool.ts";

@@ -8,7 +8,7 @@ export function findTool(name: string): string | undefined {
   return folders.map((folder) => `${folder}/${name}`).find(isExecutable);
 }
 
-function isExecutable(path: string): boolean {
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;

@@ -12,9 +12,8 @@
  * The environment passes through it unchanged, but for SHLVL and `_`, and PS1 and PS2, which every start-up file sets. It
  * takes 2 ms.
  */
-import { accessSync, constants } from "node:fs";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
-import { oomReset } from "../platform/index.ts";
+import { isExecutable, oomReset } from "../platform/index.ts";
 
 export interface Program {
   readonly file: string;
@@ -49,13 +48,4 @@ export function withoutInherited({ file, args }: Program, required = false): Pro
   const reset = oomReset();
   if (reset === "") return { file, args };
   return { file: "/bin/sh", args: ["-c", `${reset}exec "$@"`, "outpost", file, ...args] };
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 /** Certificates in words: when they end, and how they are compared. */
 import { createHash, X509Certificate } from "node:crypto";
+import { splitPem } from "@outpost/protocol";
 import { ageText, durationText } from "../duration.ts";
 import { printable } from "./printable.ts";
 
@@ -35,9 +36,8 @@ export function firstEnd(bundle: string): number | undefined {
 }
 
 function certificates(bundle: string): readonly X509Certificate[] {
-  const found = bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
   try {
-    return found.map((pem) => new X509Certificate(pem));
+    return splitPem(bundle).map((pem) => new X509Certificate(pem));
   } catch {
     return [];
   }
