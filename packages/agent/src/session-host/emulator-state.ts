@@ -95,9 +95,10 @@ function waitingWrap(terminal: Terminal): string {
   const last = line?.getCell(terminal.cols - 1);
   const wide = last?.getWidth() === 0;
   const cell = wide ? line?.getCell(terminal.cols - 2) : last;
-  if (cell === undefined || cell.getChars() === "") return "";
+  if (cell === undefined) return "";
   const back = wide ? `${csi}D` : "";
-  return `${back}${rendition(cell)}${cell.getChars()}${rendition(inside(terminal)._inputHandler._curAttrData)}`;
+  // One that was erased since shows as a space.
+  return `${back}${rendition(cell)}${cell.getChars() || " "}${rendition(inside(terminal)._inputHandler._curAttrData)}`;
 }
 
 /** Of the character sets, line drawing is the one that programs still use. */
