@@ -12,6 +12,10 @@ export function commandText(command: Command): string {
       return shorten(command.text);
     case "script":
       return shorten([command.name, ...command.args.map(quote)].join(" "));
+    case "put":
+      return shorten(`put files at ${quote(command.path)}`);
+    case "get":
+      return shorten(`get files ${command.paths.map(quote).join(" ")}`);
     default:
       return command satisfies never;
   }

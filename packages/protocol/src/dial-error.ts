@@ -43,6 +43,8 @@ function verdict(host: string, error: ConnectError): Verdict {
     case "EPIPE":
       return unreachable(`${host} closed the connection while it was being made`);
     case "EPROTO":
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION":
       return unreachable(protocolFailure(host, error.message));
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":

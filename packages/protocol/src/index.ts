@@ -1,5 +1,6 @@
 /** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./unix-socket`, `./memory`. */
 export { chainHeader, chainHeaderOf, chainOfHeader, splitPem } from "./certificate-chain.ts";
+export { dialError } from "./dial-error.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export { decode, decodeValue, encode, encodeCanonical } from "./codec.ts";
 export { commandText } from "./command-text.ts";
@@ -16,6 +17,7 @@ export * from "./messages/hello.ts";
 export * from "./messages/host.ts";
 export * from "./messages/job.ts";
 export * from "./messages/operator.ts";
+export * from "./messages/rollout.ts";
 export * from "./messages/session.ts";
 export * from "./messages/stream.ts";
 export * from "./methods.ts";
@@ -30,6 +32,7 @@ export {
 } from "./peer.ts";
 export { Packer, unpack } from "./packing.ts";
 export { relayGap, relayStream } from "./relay.ts";
+export { concurrencyOf, failureLimitOf, orderOf, shareOf, stagesOf } from "./rollout.ts";
 export type { MessageSocket, SocketEvents } from "./socket.ts";
 export { type IncomingStart, IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
 export { decodeTimeline, encodeTimeline, timelineRecordBytes, type TimelineRecord } from "./timeline.ts";

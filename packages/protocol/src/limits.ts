@@ -70,6 +70,10 @@ export const maxRows = 500;
 /** The largest repaint of a terminal, in bytes. Scrollback is left out, the oldest first, until it fits. */
 export const maxRepaintBytes = 1024 * 1024;
 
+/** What a controller keeps of the facts that a host's own programs give, as JSON, in characters; those behind are left out.
+ * With ten thousand hosts it is 160 MB. */
+export const maxCustomFactsLength = 16 * 1024;
+
 /** How long an opening session may take to show its first prompt before it counts as opened all the same, in
  * milliseconds: start-up files may be slow, or ask something. */
 export const shellStartMs = 5_000;

@@ -175,6 +175,7 @@ export const controllerAgentMethods = {
   "session.inventory": { since: 1, params: session.SessionInventoryParams, result: Nothing },
   "session.changed": { since: 1, params: session.SessionChanged, result: null },
   "session.gone": { since: 1, params: session.SessionGone, result: null },
+  "facts.changed": { since: 3, params: host.FactsChanged, result: null },
   /** A new certificate for the same host. The connection goes on with the old one; the next uses the new one. */
   "certificate.renew": {
     since: 2,
@@ -194,12 +195,7 @@ export const controllerEnrolmentMethods = {
 export const controllerOperatorMethods = {
   ...common,
   hello: { since: 1, params: hello.HelloParams, result: hello.HelloResult },
-  "host.list": {
-    since: 1,
-    /** A target expression; default all hosts. */
-    params: v.object({ targets: v.optional(v.string()) }),
-    result: v.object({ hosts: v.array(host.HostInfo) }),
-  },
+  "host.list": { since: 1, params: host.HostListParams, result: host.HostListResult },
   "host.approve": { since: 2, params: host.HostApproveParams, result: host.HostApproveResult },
   "host.remove": { since: 2, params: host.HostRemoveParams, result: host.HostRemoveResult },
   "token.create": { since: 1, params: enrolment.TokenCreateParams, result: enrolment.TokenCreateResult },
@@ -239,12 +235,19 @@ export const controllerOperatorMethods = {
       "receive.gap": job.FanOutGap,
       "receive.changed": job.FanOutChanged,
       "receive.done": job.FanOutDone,
+      "receive.rollout": job.FanOutRollout,
     },
   },
   "fanout.acknowledge": { since: 1, params: job.FanOutAcknowledgeParams, result: Nothing },
   "fanout.list": { since: 1, params: job.FanOutListParams, result: job.FanOutListResult },
   "fanout.show": { since: 1, params: job.FanOutShowParams, result: job.FanOutShowResult },
   "fanout.wait": { since: 1, params: job.FanOutWaitParams, result: job.FanOutWaitResult },
+  /** Begins no more hosts of a roll-out until it is resumed; what runs goes on. */
+  "fanout.pause": { since: 3, params: job.FanOutPauseParams, result: job.FanOutRolloutResult },
+  /** Goes on with a roll-out that is paused, or ends the pause between two stages. */
+  "fanout.resume": { since: 3, params: job.FanOutResumeParams, result: job.FanOutRolloutResult },
+  /** What a fan-out job runs, for running it again. */
+  "fanout.spec": { since: 3, params: job.FanOutSpecParams, result: job.FanOutSpecResult },
   "fanout.stop": { since: 1, params: job.FanOutStopParams, result: job.FanOutStopResult },
   "fanout.remove": { since: 1, params: job.FanOutRemoveParams, result: job.FanOutRemoveResult },
   "session.open": { since: 1, params: session.SessionsOpenParams, result: session.SessionsOutcome },

@@ -16,6 +16,7 @@ export type RelayedStart = Omit<IncomingStart, "packed">;
  * after `out.begin`, at the same offset and with a window that is not smaller than `start.window`. The end of the
  * source's stream, its connection's included, passes on to `out`. When `out` ends first, what still comes is dropped;
  * taking the source's request back is the caller's.
+ * @param passed told how many bytes have gone on, chunk by chunk
  * @returns the incoming stream, for `relayGap`
  */
 export function relayStream(
@@ -23,11 +24,13 @@ export function relayStream(
   number: number,
   start: RelayedStart,
   out: OutgoingStream,
+  passed: (bytes: number) => void = () => {},
 ): IncomingStream {
   const incoming = source.acceptStream(number, start, {
     chunk(_offset, bytes) {
-      if (out.ended) incoming.ignore();
-      else out.send(bytes);
+      if (out.ended) return incoming.ignore();
+      out.send(bytes);
+      passed(bytes.byteLength);
     },
     end: (error) => out.end(error),
   });

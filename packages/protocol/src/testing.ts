@@ -88,3 +88,55 @@ export class FakeClock implements Clock {
     timer.callback();
   }
 }
+
+/** One metric family of a text in Prometheus' format. */
+export interface MetricFamily {
+  readonly type: string;
+  readonly help: string;
+  /** By the series as it is written, e.g. `jobs{state="running"}`. */
+  readonly samples: ReadonlyMap<string, number>;
+}
+
+const metricName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+const sampleLine =
+  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? ([^ ]+)$/;
+
+/**
+ * Reads the text format of Prometheus (version 0.0.4), and is as strict as `promtool check metrics` about it: each family whole and
+ * once, with help and type before its samples, no series twice, counters that end in `_total`.
+ * @throws Error naming the line
+ */
+export function readMetrics(text: string): ReadonlyMap<string, MetricFamily> {
+  const families = new Map<string, MetricFamily & { samples: Map<string, number> }>();
+  const helps = new Map<string, string>();
+  let current: string | undefined;
+  if (!text.endsWith("\n")) throw new Error("the last line does not end");
+  for (const line of text.split("\n")) {
+    const wrong = (why: string): Error => new Error(`${why}: ${line}`);
+    if (line === "") continue;
+    const [, keyword, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+    if (keyword !== undefined && !metricName.test(name)) throw wrong("no name of a metric");
+    if (keyword === "HELP") {
+      if (helps.has(name)) throw wrong("help came twice");
+      helps.set(name, rest);
+    } else if (keyword === "TYPE") {
+      const help = helps.get(name);
+      if (help === undefined) throw wrong("type without help");
+      if (families.has(name)) throw wrong("the family came twice");
+      if (rest === "counter" && !name.endsWith("_total")) throw wrong("a counter does not end in _total");
+      families.set(name, { type: rest, help, samples: new Map() });
+      current = name;
+    } else {
+      const [, sample = "", labels, value = ""] = sampleLine.exec(line) ?? [];
+      const family = families.get(current ?? "");
+      const base = family?.type === "histogram" ? sample.replace(/_(?:bucket|sum|count)$/, "") : sample;
+      if (family === undefined || base !== current) throw wrong("a sample outside of its family");
+      const series = labels === undefined || labels === "" ? sample : `${sample}{${labels}}`;
+      if (family.samples.has(series)) throw wrong("a series came twice");
+      const number = /^[+-]Inf$/.test(value) ? Number(`${value}inity`) : Number(value);
+      if (Number.isNaN(number) && !/^nan$/i.test(value)) throw wrong("no number");
+      family.samples.set(series, number);
+    }
+  }
+  return families;
+}

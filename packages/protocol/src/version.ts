@@ -5,8 +5,9 @@
  *
  * 1  jobs and sessions
  * 2  requests are signed by operators and verified by hosts; certificates are renewed; configurations, secrets
+ * 3  roll-outs, starts that wait for their hosts, retries; files are copied; facts change and are extended; long answers in pages
  */
-export const supportedVersions = { min: 1, max: 2 } as const;
+export const supportedVersions = { min: 1, max: 3 } as const;
 
 export interface VersionRange {
   readonly min: number;

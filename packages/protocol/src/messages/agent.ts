@@ -30,4 +30,20 @@ export const AgentStatus = v.object({
     /** Why the last connection ended or did not come about; absent while there is one. */
     error: v.optional(WireError),
   }),
+  /** How the host's own programs (`facts.d`) did. */
+  facts: v.optional(
+    v.object({
+      /** When they had ended last; absent: they run for the first time. */
+      gatheredAt: v.optional(Time),
+      /** How many facts they gave. */
+      custom: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+      problems: v.array(
+        v.object({
+          file: v.string(),
+          /** The end of a sentence that begins with the file's name. */
+          message: v.string(),
+        }),
+      ),
+    }),
+  ),
 });

@@ -40,6 +40,8 @@ export const Action = v.picklist([
   /** See the policy; ask what somebody else may do. */
   "policy.read",
   "audit.read",
+  /** Collect the controller's metrics. */
+  "metrics.read",
   /** See the certificate authorities. */
   "authority.read",
   "authority.rotate",

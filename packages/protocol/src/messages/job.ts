@@ -5,6 +5,7 @@ import { ConfigurationName, HostName, JobId, SessionId, UserName } from "../ids.
 import * as limits from "../limits.ts";
 import { Authorization } from "./authorization.ts";
 import { HostState } from "./host.ts";
+import { Offline, Rollout, RolloutInfo } from "./rollout.ts";
 import {
   Bytes,
   DurationMs,
@@ -46,6 +47,21 @@ export const Command = v.variant("kind", [
     body: Bytes(limits.maxScriptBytes),
     args: v.array(Argument),
   }),
+  /** Writes files: standard input is a file stream (docs/protocol.md). Since version 3. */
+  v.object({
+    kind: v.literal("put"),
+    /** Where: absolute, or relative to the working directory. */
+    path: v.pipe(Argument, v.minLength(1)),
+    /** True: `path` is a directory and the files go into it; it is made if need be. False: so only if it is one already, else the
+     * one file or directory of the stream gets this name. */
+    into: v.boolean(),
+  }),
+  /** Reads files: standard output is a file stream. Since version 3. */
+  v.object({
+    kind: v.literal("get"),
+    /** Files and directories, absolute or relative to the working directory; each of them may be a pattern with `*`, `?` and `[…]`. */
+    paths: v.pipe(v.array(v.pipe(Argument, v.minLength(1))), v.minLength(1), v.maxLength(1000)),
+  }),
 ]);
 
 /** Where a job's standard input comes from: `/dev/null`, bytes in the request, or a stream (`job.input`). */
@@ -69,6 +85,15 @@ export const JobSpec = v.object({
   /** How long the job's processes have between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
   graceMs: v.optional(DurationMs),
   input: Input,
+  /** Runs it again, on the host, when it ends with anything but exit code 0: up to `times` times more, `delayMs` after each end.
+   * Its output goes on in the same streams, its exit is the last run's, `timeoutMs` holds for all of them together. Not with an
+   * input, and not in a session. Since version 3. */
+  retry: v.optional(
+    v.object({
+      times: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)),
+      delayMs: v.pipe(DurationMs, v.maxValue(24 * 60 * 60 * 1000)),
+    }),
+  ),
   /** The configuration of the host that it runs under. Default `default`. */
   configuration: v.optional(ConfigurationName),
   /** The user that it runs as. Default: the configuration's. */
@@ -170,6 +195,10 @@ export const EndReasonCode = v.picklist([
   "start_interrupted",
   /** The host no longer knows the job: its store was emptied or replaced. State `lost`. */
   "forgotten",
+  /** The host had no connection, and the request left such hosts out; nothing ran. State `stopped`. Since version 3. */
+  "skipped",
+  /** The roll-out was stopped before this host had its turn; nothing ran. State `stopped`. Since version 3. */
+  "not_begun",
 ]);
 export type EndReasonCode = v.InferOutput<typeof EndReasonCode>;
 
@@ -208,6 +237,8 @@ export const JobStatus = v.object({
   origin: v.optional(JobOrigin),
   /** True once the host has forgotten the output (received, removed, evicted). */
   removed: v.optional(v.boolean()),
+  /** How often it was run so far, of a job that is retried. Since version 3. */
+  attempts: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 
 // ---------------------------------------------------------------------------------- controller → agent
@@ -334,10 +365,13 @@ export const JobInfo = v.object({
   waiting: v.optional(v.picklist(["stop", "remove"])),
   /** Why the host did not do what was last asked of it: its own policy forbids to stop or remove this job. */
   refused: v.optional(WireError),
+  /** A pending job that nothing was sent of: it waits for its turn, or for its host to come back. Since version 3. */
+  queued: v.optional(v.picklist(["rollout", "host"])),
 });
 
 /** A fan-out job's state, derived from its jobs: the first of these that any job has, `completed` if all completed.
- * pending · running · lost · failed · stopped · completed; `disconnected` when all unfinished jobs' hosts are unreachable. */
+ * pending · running · lost · failed · stopped · completed; `disconnected` when all unfinished jobs' hosts are unreachable.
+ * With jobs whose turn in a roll-out has not come it is `running` while others are unfinished, else `pending`. */
 export const FanOutState = v.picklist([
   "pending",
   "running",
@@ -366,6 +400,8 @@ export const FanOutInfo = v.object({
   hosts: v.number(),
   /** Bytes of stdout and stderr on all hosts that nobody has received. For unreachable hosts: as last known. */
   unreadBytes: Offset,
+  /** How its roll-out stands, if it has one. Since version 3. */
+  rollout: v.optional(RolloutInfo),
 });
 
 export const FanOutStartParams = v.object({
@@ -382,6 +418,16 @@ export const FanOutStartParams = v.object({
   secrets: v.optional(Secrets),
   /** For the hosts; the controller passes it on. */
   authorization: v.optional(Authorization),
+  /** Default `fail`. Since version 3, as all below. */
+  offline: v.optional(Offline),
+  /** How long the job may still be started, in milliseconds: hosts in a roll-out have their turn late, and others come back
+   * late. Default: the controller's settings, a minute, and a day with a roll-out or `offline: "queue"`. */
+  expiresInMs: v.optional(v.pipe(DurationMs, v.minValue(1), v.maxValue(31 * 24 * 60 * 60 * 1000))),
+  /** Default: all hosts at once. */
+  rollout: v.optional(Rollout),
+  /** A second fan-out job on the same hosts, which runs on the hosts of each stage of the roll-out that have completed the first,
+   * when all of the stage have ended. Where it does not complete, the host has failed. */
+  check: v.optional(v.object({ job: JobId, spec: JobSpec, authorization: v.optional(Authorization) })),
 });
 export type FanOutStartParams = v.InferOutput<typeof FanOutStartParams>;
 /** The plan: every host that the targets select. */
@@ -406,6 +452,9 @@ export const FanOutReceiveParams = v.object({
   /** True: chunks may come packed (Zstandard). Default false. */
   packed: v.optional(v.boolean()),
   authorization: v.optional(Authorization),
+  /** True: `receive.rollout` tells of each change of the roll-out's state and stage, first of how it stands; with `follow` the
+   * receive of all hosts then ends when the roll-out is over, too. Default false. Since version 3. */
+  rollout: v.optional(v.boolean()),
 });
 export type FanOutReceiveParams = v.InferOutput<typeof FanOutReceiveParams>;
 /** Comes after the last host's exit (`follow`), or after everything that was there. */
@@ -421,6 +470,10 @@ export const FanOutChanged = v.object({ info: JobInfo });
 /** The last that is heard of one host: with `follow` the job's end, without it the status after everything that was there. */
 export const FanOutDone = v.object({ info: JobInfo, tail: v.optional(Tail) });
 export type FanOutDone = v.InferOutput<typeof FanOutDone>;
+
+/** The roll-out has come to another state or stage, or its last host has had its turn. */
+export const FanOutRollout = v.object({ rollout: RolloutInfo });
+export type FanOutRollout = v.InferOutput<typeof FanOutRollout>;
 
 /** Received offsets by host. */
 export const FanOutAcknowledgeParams = v.object({ job: JobId, received: v.record(HostName, Positions) });
@@ -441,9 +494,23 @@ export type FanOutListParams = v.InferOutput<typeof FanOutListParams>;
 export const FanOutListResult = v.object({ fanouts: v.array(FanOutInfo) });
 
 /** `job` may be the beginning of an id, if only one job's id begins so, or a job's name. */
-export const FanOutShowParams = v.object({ job: v.pipe(v.string(), v.minLength(1), v.maxLength(128)) });
-export const FanOutShowResult = v.object({ fanout: FanOutInfo, jobs: v.array(JobInfo) });
+export const FanOutShowParams = v.object({
+  job: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  /** Only the jobs behind the one of this host, in the order of the plan. Since version 3. */
+  after: v.optional(HostName),
+  /** At most so many jobs. Default all of them, which with thousands of hosts is more than a message holds. Since version 3. */
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000))),
+});
+/** `more`: there are jobs behind the last one. */
+export const FanOutShowResult = v.object({
+  fanout: FanOutInfo,
+  jobs: v.array(JobInfo),
+  more: v.optional(v.boolean()),
+});
 export type FanOutShowResult = v.InferOutput<typeof FanOutShowResult>;
+
+/** True: the answer's `jobs` are left empty; `fanout.show` has them in pages. Default false. Since version 3. */
+const Brief = v.optional(v.boolean());
 
 export const FanOutWaitParams = v.object({
   job: JobId,
@@ -451,6 +518,7 @@ export const FanOutWaitParams = v.object({
   any: v.boolean(),
   /** How long at most, in milliseconds. Default: no limit. */
   timeoutMs: v.optional(DurationMs),
+  brief: Brief,
 });
 /** `ended` is false when the time ran out first. */
 export const FanOutWaitResult = v.object({ ended: v.boolean(), fanout: FanOutInfo, jobs: v.array(JobInfo) });
@@ -460,6 +528,7 @@ export const FanOutStopParams = v.object({
   hosts: v.optional(v.array(HostName)),
   graceMs: v.optional(DurationMs),
   authorization: v.optional(Authorization),
+  brief: Brief,
 });
 /** The jobs as they stand after the request went out. A host that cannot be reached stops its job when it is back (`waiting`). */
 export const FanOutStopResult = v.object({ jobs: v.array(JobInfo) });
@@ -471,5 +540,26 @@ export const FanOutRemoveParams = v.object({
   /** `job.remove`; with `force` a second one for `job.stop`. */
   authorization: v.optional(Authorization),
   stopAuthorization: v.optional(Authorization),
+  brief: Brief,
 });
 export const FanOutRemoveResult = v.object({ jobs: v.array(JobInfo) });
+
+/** By whoever may stop the job. */
+export const FanOutPauseParams = v.object({ job: JobId });
+export const FanOutResumeParams = v.object({
+  job: JobId,
+  /** Only if it is still in this stage: whoever confirms one stage does not confirm the next. Default: whichever it is in. */
+  stage: v.optional(v.number()),
+});
+export const FanOutRolloutResult = v.object({ fanout: FanOutInfo });
+
+/** By whoever started it. */
+export const FanOutSpecParams = v.object({ job: JobId });
+/** `not_found` once it is forgotten: specs of more than 64 KiB are when the job has ended. */
+export const FanOutSpecResult = v.object({
+  spec: JobSpec,
+  mode: OutputMode,
+  /** It was started with secrets. They are kept nowhere. */
+  hadSecrets: v.boolean(),
+});
+export type FanOutSpecResult = v.InferOutput<typeof FanOutSpecResult>;

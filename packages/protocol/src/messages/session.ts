@@ -388,15 +388,27 @@ export const SessionsOutcome = v.object({ hosts: v.array(SessionOutcome) });
 /** An id, the beginning of one, or a name. */
 export const SessionReference = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
+/** A session on one of its hosts. */
+const SessionPlace = v.object({ host: HostName, session: SessionId });
+
 export const SessionsListParams = v.object({
   /** A target expression; default all hosts. */
   targets: v.optional(v.string()),
   /** Only the sessions of this reference. `not_found` when there is none. */
   session: v.optional(SessionReference),
   states: v.optional(v.array(SessionState)),
+  /** At most so many, by host (`web9` before `web10`) and id. Default all of them, the newest first. Since version 3. */
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000))),
+  /** With `limit`: only those behind this one, which need not be there any more. */
+  after: v.optional(SessionPlace),
 });
 export type SessionsListParams = v.InferOutput<typeof SessionsListParams>;
-export const SessionsListResult = v.object({ sessions: v.array(SessionInfo) });
+/** `next`: there are others; they are to be asked for with it as `after`. A page may be empty although there are. */
+export const SessionsListResult = v.object({
+  sessions: v.array(SessionInfo),
+  next: v.optional(SessionPlace),
+});
+export type SessionsListResult = v.InferOutput<typeof SessionsListResult>;
 
 /** Of the session's hosts, these; default all. */
 const SomeHosts = { hosts: v.optional(v.array(HostName)) };
