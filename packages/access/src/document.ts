@@ -8,6 +8,8 @@ import * as v from "valibot";
 import { type Document as Tree, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import { nearest } from "./nearest.ts";
 
+export { nearest } from "./nearest.ts";
+
 /** What is wrong, and where. */
 export interface DocumentProblem {
   /** Both from 1. */

@@ -36,4 +36,12 @@ export {
 } from "./policy/policy.ts";
 export type { PolicyRequest } from "./policy/rule.ts";
 export { type Request, type Signer, signerOf, signRequest, type SignOptions } from "./signing.ts";
-export { clockSkewMs, maxLifetimeMs, RequestVerifier, type VerifiedRequest } from "./statement.ts";
+export {
+  clockSkewMs,
+  maxLifetimeMs,
+  RequestVerifier,
+  type SignatureChecks,
+  signatureChecks,
+  type VerifiedRequest,
+  type VerifyingHost,
+} from "./statement.ts";

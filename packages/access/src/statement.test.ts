@@ -3,6 +3,7 @@ import {
   type Authorization,
   encodeCanonical,
   decodeValue,
+  type Facts,
   type HostName,
   type JobSpec,
   type Labels,
@@ -67,6 +68,31 @@ test("what was signed is what is verified", () => {
     targets: "web*,role=db",
   });
   expect(authorization.signature).toHaveLength(64);
+});
+
+test("a host looks at its own facts, and only when it is asked for them", () => {
+  let looks = 0;
+  const of = (memoryBytes: number): RequestVerifier =>
+    new RequestVerifier({
+      operators: operators.authority,
+      host: {
+        name: "web1" as HostName,
+        labels: {},
+        facts: () => {
+          looks++;
+          return { memoryBytes } as Facts;
+        },
+      },
+      clock: at(start),
+    });
+  of(1).verify(signed(), request);
+  expect(looks).toBe(0);
+  const large = signed({ targets: "web[1-1000] and mem>=8GiB" });
+  expect(of(16 * 1024 ** 3).verify(large, request).name).toBe("ada");
+  expect(() => of(1024).verify(large, request)).toThrow(refused("host", "has not asked this of web1"));
+  // Who knows no facts of itself was not meant by them.
+  expect(() => verifier().verify(large, request)).toThrow(refused("host"));
+  expect(looks).toBe(2);
 });
 
 test("no two requests have one nonce", () => {

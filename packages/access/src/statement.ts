@@ -7,18 +7,19 @@
  *
  * Neither side makes anything cryptographic of its own: ECDSA, SHA-256 and X.509 are Node's.
  */
-import { createHash, verify, X509Certificate } from "node:crypto";
+import { createHash, type KeyObject, verify, X509Certificate } from "node:crypto";
 import {
   type Authorization,
   type Clock,
   decodeValue,
   ErrorCode,
+  type Facts,
   type HostName,
   type Labels,
   OutpostError,
   Statement,
 } from "@outpost/protocol";
-import { parse, selects } from "@outpost/protocol/targets";
+import { parse, selects, usesFacts } from "@outpost/protocol/targets";
 import * as v from "valibot";
 import { boundBytes } from "./bound.ts";
 import { type OperatorIdentity, verifyOperatorChain } from "./operator-chain.ts";
@@ -38,12 +39,36 @@ export interface VerifiedRequest extends OperatorIdentity {
   readonly expiresAt: number;
 }
 
+/** The host that verifies, which knows best what it is. */
+export interface VerifyingHost {
+  readonly name: HostName;
+  readonly labels: Labels;
+  /** As they are now. Absent: no fact is what a signed expression asks for. */
+  readonly facts?: (() => Facts | undefined) | undefined;
+}
+
+/** What costs most in verifying, and says the same to everybody who asks it about the same bytes. */
+export interface SignatureChecks {
+  /** Whom these certificates show. @throws as `verifyOperatorChain` */
+  readonly chain: typeof verifyOperatorChain;
+  /** Whether the owner of the key has signed exactly these bytes. */
+  readonly signature: (bytes: Uint8Array, key: KeyObject, signature: Uint8Array) => boolean;
+}
+
+export const signatureChecks: SignatureChecks = {
+  chain: verifyOperatorChain,
+  signature: (bytes, key, signature) =>
+    verify(signatureFormat.hash, bytes, { key, dsaEncoding: signatureFormat.encoding }, signature),
+};
+
 export interface VerifierOptions {
   /** The operators' authority, PEM; more than one behind each other. */
   readonly operators: string;
   /** The host that verifies. */
-  readonly host: { readonly name: HostName; readonly labels: Labels };
+  readonly host: VerifyingHost;
   readonly clock: Pick<Clock, "now">;
+  /** Default `signatureChecks`. Many hosts in one process may share the results of one. */
+  readonly checks?: SignatureChecks | undefined;
 }
 
 /** How many operators' certificates are remembered as verified. Each costs 0.3 ms anew. */
@@ -53,9 +78,11 @@ export class RequestVerifier {
   readonly #host: VerifierOptions["host"];
   readonly #clock: Pick<Clock, "now">;
   readonly #operators: readonly X509Certificate[];
+  readonly #checks: SignatureChecks;
   readonly #verified = new Map<string, OperatorIdentity>();
 
-  constructor({ operators, host, clock }: VerifierOptions) {
+  constructor({ operators, host, clock, checks = signatureChecks }: VerifierOptions) {
+    this.#checks = checks;
     this.#operators = splitPem(operators).map((pem) => new X509Certificate(pem));
     this.#host = host;
     this.#clock = clock;
@@ -77,8 +104,7 @@ export class RequestVerifier {
     }
     const identity = this.#identity(authorization.certificates);
     const { statement: bytes } = authorization;
-    const key = { key: identity.publicKey, dsaEncoding: signatureFormat.encoding };
-    if (!verify(signatureFormat.hash, bytes, key, authorization.signature)) {
+    if (!this.#checks.signature(bytes, identity.publicKey, authorization.signature)) {
       throw refused("signature", `the request was not signed with the key of ${identity.name}'s certificate`);
     }
     const statement = readStatement(bytes);
@@ -95,7 +121,7 @@ export class RequestVerifier {
     const now = this.#clock.now();
     const remembered = this.#verified.get(known);
     if (remembered !== undefined && remembered.expiresAt > now) return remembered;
-    const identity = verifyOperatorChain(certificates, this.#operators, now);
+    const identity = this.#checks.chain(certificates, this.#operators, now);
     if (this.#verified.size >= rememberedChains) this.#verified.clear();
     this.#verified.set(known, identity);
     return identity;
@@ -127,9 +153,15 @@ export class RequestVerifier {
       Buffer.from(statement.digest).equals(digestOf(boundBytes(bound)));
     if (!isSame) throw refused("altered", `the request is not what ${name} has signed`);
     const { targets } = statement;
-    if (targets !== undefined && !selects(parse(targets), this.#host)) {
+    if (targets !== undefined && !this.#isMeant(targets)) {
       throw refused("host", `${name} has not asked this of ${this.#host.name}`);
     }
+  }
+
+  #isMeant(expression: string): boolean {
+    const targets = parse(expression);
+    const { name, labels, facts } = this.#host;
+    return selects(targets, { name, labels, facts: usesFacts(targets) ? facts?.() : undefined });
   }
 }
 

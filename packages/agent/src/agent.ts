@@ -1,5 +1,6 @@
 /** An agent, put together. The one place that knows all its parts; used by `outpost-agent start`, tests and benchmarks. */
 import { type AgentStatus, type Clock, OutpostError, systemClock } from "@outpost/protocol";
+import type { SignatureChecks } from "@outpost/access";
 import { dialWebSocket } from "@outpost/protocol/websocket";
 import type { Logger } from "pino";
 import type { Gate } from "./access/gate.ts";
@@ -9,16 +10,21 @@ import { Configurations } from "./configurations/index.ts";
 import { Connection } from "./connection.ts";
 import { type Credentials, readCredentials, settleCredentials, writeCredentials } from "./credentials.ts";
 import { agentPaths, type AgentPaths } from "./directory.ts";
-import { gatherFacts } from "./facts.ts";
+import { HostFacts, type HostFactsOptions, type TellsFacts } from "./facts/index.ts";
 import type { HeldJobs } from "./handlers/context.ts";
 import { createIdentityAside } from "./identity-worker.ts";
-import { Jobs } from "./jobs/index.ts";
+import { Jobs, type JobsOptions } from "./jobs/index.ts";
 import { AgentReport } from "./local/agent-report.ts";
 import { LocalServer, type LocalServerOptions } from "./local/local-server.ts";
 import { DirectoryLock } from "./lock.ts";
+import { beginTextfile } from "./metrics/begin-textfile.ts";
 import { hostPlatform } from "./platform/index.ts";
 import { Renewal } from "./renewal.ts";
 import { Sessions } from "./sessions/sessions.ts";
+
+/** How long a controller may take to answer once it has taken the connection, in milliseconds. Ten thousand agents that come
+ * back to it at the same time are let in within half of it. */
+const answerTimeoutMs = 60_000;
 
 export interface AgentOptions {
   /** A directory that has joined a controller. */
@@ -28,6 +34,14 @@ export interface AgentOptions {
   readonly clock?: Clock;
   /** The jobs that the agent offers, for tests. Default: those of the directory. The agent does not dispose these. */
   readonly jobs?: HeldJobs;
+  /** Opens the jobs of the directory, which the agent disposes. Default `Jobs.open`; the fleet emulator has its own. */
+  readonly openJobs?: (options: JobsOptions) => Promise<HeldJobs & AsyncDisposable>;
+  /** How signatures are checked. Default: `RequestVerifier`'s; the agents of an emulated fleet share the results. */
+  readonly checks?: SignatureChecks;
+  /** Whether programs of this host may reach the agent. Default true. An emulated fleet has no descriptors for it. */
+  readonly local?: boolean;
+  /** What the host says of itself, for tests. Default: gathered from it. */
+  readonly facts?: TellsFacts;
   /** Uniform in [0, 1), for all that is spread over time. Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -36,11 +50,13 @@ export class Agent implements AsyncDisposable {
   /** The host's name. */
   readonly name: string;
   readonly connection: Connection;
+  readonly #facts: HostFacts | undefined;
   readonly #parts: Parts;
 
-  private constructor(name: string, connection: Connection, parts: Parts) {
+  private constructor(name: string, connection: Connection, facts: HostFacts | undefined, parts: Parts) {
     this.name = name;
     this.connection = connection;
+    this.#facts = facts;
     this.#parts = parts;
   }
 
@@ -58,43 +74,77 @@ export class Agent implements AsyncDisposable {
     try {
       await settleCredentials(paths);
       const credentials = await readCredentials(paths);
-      const access = await HostAccess.open({ paths, host: config, clock, log });
+      const gathered =
+        options.facts === undefined
+          ? await gatherFacts(paths, config, { bootId: platform.bootId, clock, log, random })
+          : undefined;
+      if (gathered !== undefined) parts.push(gathered);
+      const facts: TellsFacts = options.facts ?? gathered!;
+      const host = { name: config.name, labels: config.labels, facts: () => facts.current };
+      const { checks, openJobs = (each) => Jobs.open(each) } = options;
+      const access = await HostAccess.open({ paths, host, clock, log, checks });
       parts.push(access);
       const configurations = new Configurations(paths.configurations);
       const sessions = new Sessions({ paths, clock, log, configurations });
       parts.push(sessions);
-      const jobs =
-        options.jobs ?? (await openJobs(paths, config, clock, log, sessions, configurations, access));
-      if (jobs instanceof Jobs && jobs !== options.jobs) parts.push(jobs);
+      const opened =
+        options.jobs === undefined
+          ? await openJobs(jobsOptions(paths, config, clock, log, sessions, configurations, access))
+          : undefined;
+      if (opened !== undefined) parts.push(opened);
+      const jobs = options.jobs ?? opened!;
       const gate = access.guard({ jobs, sessions, operators: credentials.operators });
       const renewal = startRenewal({ paths, config, credentials, access, gate, clock, log, random });
       parts.push(renewal);
       const report = new AgentReport(clock);
-      const status = (): AgentStatus => report.status;
-      const local = await listenLocally({ paths, jobs, gate, hostName: config.name, clock, log, status });
+      const status = (): AgentStatus => ({
+        ...report.status,
+        ...(gathered === undefined ? {} : { facts: gathered.status }),
+      });
+      const local =
+        options.local === false
+          ? undefined
+          : await listenLocally({ paths, jobs, gate, hostName: config.name, clock, log, status });
       if (local !== undefined) parts.push(local);
       const connection = new Connection({
         dial: (signal) => {
           const { key, certificate, authority } = renewal.credentials;
           const tls = { key, cert: certificate, ca: authority };
-          return dialWebSocket({ url: `${config.controller}/agent`, tls, signal });
+          return dialWebSocket({ url: `${config.controller}/agent`, tls, signal, answerTimeoutMs });
         },
         jobs,
         sessions,
         gate,
         renewal,
-        facts: await gatherFacts(platform.bootId),
+        facts,
         clock,
         log,
         random,
       });
       parts.push(connection);
       connection.onState((state) => report.entered(state));
-      return new Agent(config.name, connection, parts);
+      const textfile = beginTextfile({
+        paths,
+        config,
+        report,
+        connection,
+        jobs,
+        sessions,
+        renewal,
+        clock,
+        log,
+      });
+      if (textfile !== undefined) parts.push(textfile);
+      return new Agent(config.name, connection, gathered, parts);
     } catch (error) {
       await disposeAll(parts);
       throw error;
     }
+  }
+
+  /** Finds out anew what the host says of itself, and tells the controller if it is something else. */
+  async refreshFacts(): Promise<void> {
+    await this.#facts?.refresh();
   }
 
   /** Leaves the controller; jobs and sessions go on. */
@@ -114,7 +164,15 @@ async function disposeAll(parts: Parts): Promise<void> {
   }
 }
 
-function openJobs(
+function gatherFacts(
+  { factFolders: folders, rememberedFacts: remembered }: AgentPaths,
+  { factsIntervalMs: intervalMs }: AgentConfig,
+  outside: Pick<HostFactsOptions, "bootId" | "clock" | "log" | "random">,
+): Promise<HostFacts> {
+  return HostFacts.begin({ folders, remembered, intervalMs, ...outside });
+}
+
+function jobsOptions(
   paths: AgentPaths,
   config: AgentConfig,
   clock: Clock,
@@ -122,8 +180,8 @@ function openJobs(
   sessions: Sessions,
   configurations: Configurations,
   access: HostAccess,
-): Promise<Jobs> {
-  return Jobs.open({
+): JobsOptions {
+  return {
     directory: paths.jobs,
     hostName: config.name,
     settings: config.settings,
@@ -133,7 +191,7 @@ function openJobs(
     configurations,
     handed: paths.handed,
     ended: (job) => access.jobEnded(job),
-  });
+  };
 }
 
 interface RenewalParts {

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ErrorCode, newHostId } from "@outpost/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readConfig, writeConfig } from "./config.ts";
+import { readConfig, writeConfig, writeMetricsTextfile } from "./config.ts";
 import { agentPaths, type AgentPaths } from "./directory.ts";
 import { defaultJobSettings } from "./jobs/index.ts";
 import { defaultSessionSettings } from "./session-host/settings.ts";
@@ -25,6 +25,7 @@ test("what is left out has its default", async () => {
   expect(await readConfig(paths)).toEqual({
     ...valid,
     labels: {},
+    factsIntervalMs: 600_000,
     settings: defaultJobSettings,
     sessions: defaultSessionSettings,
   });
@@ -71,6 +72,21 @@ test.each([
     message: expect.stringContaining(message),
   });
   await expect(readConfig(paths)).rejects.toThrow(paths.config);
+});
+
+test("the file for metrics is written down beside what was there, and nothing else is", async () => {
+  await write({ ...valid, settings: { maxRunningJobs: 2 } });
+  await writeMetricsTextfile(paths, "/var/lib/node_exporter/outpost.prom");
+  const metricsTextfile = "/var/lib/node_exporter/outpost.prom";
+  expect(JSON.parse(await readFile(paths.config, "utf8"))).toEqual({
+    ...valid,
+    settings: { maxRunningJobs: 2 },
+    metricsTextfile,
+  });
+  expect((await readConfig(paths)).metricsTextfile).toBe(metricsTextfile);
+  for (const file of ["outpost.prom", "/var/lib/outpost.txt", ""]) {
+    await expect(writeMetricsTextfile(paths, file)).rejects.toThrow("--metrics-textfile");
+  }
 });
 
 test("a directory that has not joined says how to", async () => {

@@ -43,6 +43,12 @@ const sessionSettingsEntries = {
 
 const Sessions = v.strictObject(sessionSettingsEntries);
 
+/** The collector reads files of that name only. */
+const MetricsTextfile = v.pipe(
+  v.string(),
+  v.regex(/^\/[^\0]*\.prom$/, "is not an absolute path that ends in .prom"),
+);
+
 const Config = v.strictObject({
   /** `wss://host:port`. */
   controller: v.pipe(
@@ -66,6 +72,10 @@ const Config = v.strictObject({
   settings: v.optional(Settings, {}),
   /** What it allows its sessions. */
   sessions: v.optional(Sessions, {}),
+  /** Where it writes its metrics, for node_exporter's textfile collector. Default: nowhere. */
+  metricsTextfile: v.optional(MetricsTextfile),
+  /** How often it looks what has become of its facts, in milliseconds; the programs of facts.d run each time. */
+  factsIntervalMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1_000)), 600_000),
 });
 
 /** Settings that are left out have their defaults. */
@@ -93,6 +103,25 @@ export async function writeConfig(paths: AgentPaths, config: WrittenConfig): Pro
   const fresh = `${paths.config}.new`;
   await writeFile(fresh, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o644, flush: true });
   await rename(fresh, paths.config);
+}
+
+/** Changes that one key of `agent.json`. @throws OutpostError as `readConfig`, `parseMetricsTextfile` */
+export async function writeMetricsTextfile(paths: AgentPaths, text: string): Promise<void> {
+  const metricsTextfile = parseMetricsTextfile(text);
+  await readConfig(paths);
+  // Not what `readConfig` has made of it: that has every default in it.
+  const written = parseJson(paths.config, await readText(paths.config)) as WrittenConfig;
+  await writeConfig(paths, { ...written, metricsTextfile });
+}
+
+/** @param text as it was given on the command line. @throws OutpostError `invalid_argument` */
+export function parseMetricsTextfile(text: string): string {
+  const parsed = v.safeParse(MetricsTextfile, text);
+  if (parsed.success) return parsed.output;
+  throw new OutpostError(
+    ErrorCode.invalidArgument,
+    `--metrics-textfile: ${JSON.stringify(text)} ${parsed.issues[0].message}`,
+  );
 }
 
 /** valibot says "Expected never" of a key that does not belong. */

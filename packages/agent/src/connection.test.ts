@@ -48,6 +48,9 @@ let connection: Connection;
 /** Who may ask for a certificate now. */
 let asks: AskForCertificate[];
 let outdated: number;
+/** What the host says of itself now. */
+let toldFacts: Facts;
+let factListeners: Set<() => void>;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -59,6 +62,8 @@ beforeEach(() => {
   answers = [];
   asks = [];
   outdated = 0;
+  toldFacts = facts;
+  factListeners = new Set();
 });
 
 afterEach(async () => {
@@ -68,6 +73,7 @@ afterEach(async () => {
   await clock.advance(0); // the other end closes, too
   expect(clock.pending).toBe(0);
   expect(jobs.listeners).toBe(0);
+  expect(factListeners.size).toBe(0);
 });
 
 function start(random = 0.5): void {
@@ -89,7 +95,15 @@ function start(random = 0.5): void {
       },
       outdated: () => void outdated++,
     },
-    facts,
+    facts: {
+      get current() {
+        return toldFacts;
+      },
+      onChanged(listener) {
+        factListeners.add(listener);
+        return () => void factListeners.delete(listener);
+      },
+    },
     clock,
     log,
     random: () => random,
@@ -132,9 +146,57 @@ test("says hello with its facts and reports what it holds", async () => {
   start();
   await connection.connected();
   const { session } = await accepted;
-  expect(session.hello).toMatchObject({ facts, versions: { min: 1, max: 2 } });
+  expect(session.hello).toMatchObject({ facts, versions: { min: 1, max: 3 } });
   expect(await session.inventory).toEqual([job]);
   expect(connection.state).toMatchObject({ name: "connected", controller: { name: "web1" } });
+});
+
+/** The facts of this host are others from now on. */
+function changeFacts(more: Partial<Facts>): void {
+  toldFacts = { ...toldFacts, ...more };
+  for (const listener of factListeners) listener();
+}
+
+test("tells of facts that change, and says the latest in the hello of the next connection", async () => {
+  const first = accept();
+  start();
+  await connection.connected();
+  const { session, link } = await first;
+  changeFacts({ custom: { rack: "r12" } });
+  await expect.poll(() => session.facts).toEqual([{ ...facts, custom: { rack: "r12" } }]);
+  link.cut();
+  await reached("waiting");
+  changeFacts({ cpus: 4 });
+  const second = accept();
+  await clock.advance(60_000);
+  expect((await second).session.hello?.facts).toEqual({ ...facts, cpus: 4, custom: { rack: "r12" } });
+  await connection.connected();
+  expect((await second).session.facts).toEqual([]);
+});
+
+test("facts that changed while it said hello are told behind it", async () => {
+  const accepted = accept();
+  start();
+  await reached("greeting");
+  changeFacts({ cpus: 8 });
+  await connection.connected();
+  const { session } = await accepted;
+  await expect.poll(() => session.facts).toEqual([{ ...facts, cpus: 8 }]);
+});
+
+test("a controller of version 2 is not told of facts that change", async () => {
+  const accepted = accept();
+  start();
+  const { session } = await accepted;
+  session.version = 2;
+  await connection.connected();
+  expect(factListeners.size).toBe(0);
+  changeFacts({ cpus: 8 });
+  const job = runningJob();
+  jobs.change(job);
+  // Behind it on the same connection: nothing came before.
+  await expect.poll(() => session.changes).toEqual([job]);
+  expect(session.facts).toEqual([]);
 });
 
 test("an empty host sends one empty last page", async () => {

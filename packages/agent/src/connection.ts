@@ -25,6 +25,8 @@ import { Backoff } from "./backoff.ts";
 import { type ConnectionState, logState } from "./connection-state.ts";
 import type { AgentPeer, HeldJobs, HeldSessions } from "./handlers/context.ts";
 import { createHandlers, type HandlerContext } from "./handlers/handlers.ts";
+import { Starts } from "./handlers/starts.ts";
+import { differ, type TellsFacts } from "./facts/index.ts";
 import type { Renewal } from "./renewal.ts";
 import { SessionReports } from "./sessions/session-reports.ts";
 import { software } from "./version.ts";
@@ -36,7 +38,7 @@ export interface ConnectionOptions {
   readonly sessions: HeldSessions;
   readonly gate: HandlerContext["gate"];
   readonly renewal: Pick<Renewal, "connected" | "outdated">;
-  readonly facts: Facts;
+  readonly facts: TellsFacts;
   readonly clock: Clock;
   readonly log: Logger;
   /** Uniform in [0, 1), for the jitter. Default `Math.random`. */
@@ -55,6 +57,9 @@ const renewTimeoutMs = 30_000;
 
 /** The protocol version that brought `certificate.renew`. */
 const renewingVersion = 2;
+
+/** And the one that brought `facts.changed`. */
+const changingFactsVersion = 3;
 
 /** How long the controller may take for one page of the inventory, in milliseconds. It may be busy with a herd. */
 const inventoryTimeoutMs = 60_000;
@@ -135,10 +140,11 @@ export class Connection implements AsyncDisposable {
     signal.addEventListener("abort", leave);
     try {
       this.#enter({ name: "dialing" });
-      const peer = this.#listen(await this.#options.dial(signal));
+      const starts = new Starts((status) => peer.notify("job.changed", { status }));
+      const peer = this.#listen(await this.#options.dial(signal), starts);
       this.#peer = peer;
       if (signal.aborted) leave();
-      return await this.#serve(peer);
+      return await this.#serve(peer, starts);
     } catch (error) {
       this.#peer?.abort(OutpostError.from(error));
       return OutpostError.from(error);
@@ -151,7 +157,7 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  #listen(socket: MessageSocket): AgentPeer {
+  #listen(socket: MessageSocket, starts: Starts): AgentPeer {
     const { jobs, sessions, gate, renewal, clock, log } = this.#options;
     const peer: AgentPeer = new Peer(socket, {
       local: agentMethods,
@@ -160,6 +166,7 @@ export class Connection implements AsyncDisposable {
         jobs,
         sessions,
         gate,
+        starts,
         peer: () => peer,
         certificateOutdated: () => renewal.outdated(),
         goodbye: ({ reason, retryAfterMs }) => {
@@ -174,18 +181,21 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Hello, inventory, then whatever the controller asks. Resolves with why the connection ended. */
-  async #serve(peer: AgentPeer): Promise<OutpostError> {
+  async #serve(peer: AgentPeer, starts: Starts): Promise<OutpostError> {
     const { jobs, sessions, facts, log } = this.#options;
     this.#enter({ name: "greeting" });
+    const said = facts.current;
     const controller = await peer.request(
       "hello",
-      { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes, facts },
+      { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes, facts: said },
       { timeoutMs: limits.helloTimeoutMs },
     );
     this.#enter({ name: "reporting", controller });
-    const unlisten = jobs.onChanged((status) => peer.notify("job.changed", { status }));
+    const unlisten = jobs.onChanged((status) => starts.changed(status));
     const reports = new SessionReports(peer, sessions, log);
     let unrenew = (): void => {};
+    const unfact =
+      controller.version >= changingFactsVersion ? this.#tellFactsOver(peer, said) : (): void => {};
     try {
       await this.#reportInventory(peer);
       await reports.begin();
@@ -194,6 +204,7 @@ export class Connection implements AsyncDisposable {
       return await peer.closed;
     } finally {
       unrenew();
+      unfact();
       unlisten();
       reports[Symbol.dispose]();
     }
@@ -203,6 +214,14 @@ export class Connection implements AsyncDisposable {
     return this.#options.renewal.connected((request) =>
       peer.request("certificate.renew", { request }, { timeoutMs: renewTimeoutMs }),
     );
+  }
+
+  /** @param said what hello has said */
+  #tellFactsOver(peer: AgentPeer, said: Facts): () => void {
+    const { facts } = this.#options;
+    const tell = (): void => peer.notify("facts.changed", { facts: facts.current });
+    if (differ(said, facts.current)) tell();
+    return facts.onChanged(tell);
   }
 
   /** Each page is read when it is sent: a `job.changed` that overtook an older status would be undone by it. */

@@ -50,3 +50,11 @@ test("one that somebody could have put there for us is refused", () => {
   writeFileSync(file, "");
   expect(() => makePrivateDirectory(file)).toThrow(expect.objectContaining({ code: ErrorCode.internal }));
 });
+
+test("the machine's own agent asks the machine's programs for facts, too; any other only its own", () => {
+  expect(agentPaths("/var/lib/outpost-agent").factFolders).toEqual([
+    "/etc/outpost/facts.d",
+    "/var/lib/outpost-agent/facts.d",
+  ]);
+  expect(agentPaths(root).factFolders).toEqual([join(root, "facts.d")]);
+});

@@ -12,6 +12,7 @@ import { maxUnixPathBytes } from "@outpost/protocol/unix-socket";
  *       policy.yaml     what operators may do here; may not be there     access/
  *       audit/          what was asked, decided and done                 access/
  *       configurations/ what this host offers, one file each             configurations/
+ *       facts.d/        programs that say something of this host         facts/
  *       jobs/           one directory per job                            jobs/
  *       sessions/       one directory per session                        session-host/
  *       handed/         what users that jobs run as are given (0711)     handed-directory.ts
@@ -32,6 +33,10 @@ export interface AgentPaths {
   readonly policy: string;
   readonly audit: string;
   readonly configurations: string;
+  /** Where programs are that say something of this host; those of a later folder have the last word. */
+  readonly factFolders: readonly string[];
+  /** What they said last. */
+  readonly rememberedFacts: string;
   readonly jobs: string;
   readonly sessions: string;
   readonly handed: string;
@@ -48,6 +53,11 @@ export interface AgentPaths {
   /** Where the agent listens for programs on its host. */
   readonly localSocket: string;
 }
+
+/** Of the agent that is a service of the machine. What packages and configuration management say of the machine is its, and
+ * not that of agents that somebody else runs beside it. */
+const systemDirectory = "/var/lib/outpost-agent";
+const systemFactFolder = "/etc/outpost/facts.d";
 
 /** @param directory made absolute */
 export function agentPaths(directory: string): AgentPaths {
@@ -67,6 +77,8 @@ export function agentPaths(directory: string): AgentPaths {
     policy: join(root, "policy.yaml"),
     audit: join(root, "audit"),
     configurations: join(root, "configurations"),
+    factFolders: [...(root === systemDirectory ? [systemFactFolder] : []), join(root, "facts.d")],
+    rememberedFacts: join(run, "facts.json"),
     jobs: join(root, "jobs"),
     sessions: join(root, "sessions"),
     handed: join(root, "handed"),
@@ -97,7 +109,5 @@ function socketDirectory(root: string, run: string): string {
 export function defaultAgentDirectory(env: NodeJS.ProcessEnv = process.env): string {
   const set = env["OUTPOST_AGENT_DIR"];
   if (set !== undefined && set !== "") return set;
-  return process.getuid?.() === 0
-    ? "/var/lib/outpost-agent"
-    : join(homedir(), ".local", "state", "outpost-agent");
+  return process.getuid?.() === 0 ? systemDirectory : join(homedir(), ".local", "state", "outpost-agent");
 }

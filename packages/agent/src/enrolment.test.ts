@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { testOperators } from "@outpost/access/testing";
 import { enrol } from "./enrolment.ts";
-import { gatherFacts } from "./facts.ts";
+import { gatherOwnFacts } from "./facts/index.ts";
 import { TestAuthority } from "./testing/authority.ts";
 import { FakeController } from "./testing/controller.ts";
 import { parseToken } from "./token.ts";
@@ -22,7 +22,7 @@ async function join(url = controller.url, token = controller.token()) {
     token: parseToken(token),
     name: v.parse(HostName, "web1"),
     labels: { role: "web" },
-    facts: await gatherFacts("boot"),
+    facts: await gatherOwnFacts("boot"),
   });
 }
 
@@ -134,7 +134,7 @@ test("a signal that aborts ends it", async () => {
     url: controller.url,
     name: v.parse(HostName, "web1"),
     labels: {},
-    facts: await gatherFacts("boot"),
+    facts: await gatherOwnFacts("boot"),
   };
   const token = parseToken(controller.token());
   await expect(enrol({ ...options, token, signal })).rejects.toMatchObject({ code: ErrorCode.cancelled });

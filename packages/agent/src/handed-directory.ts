@@ -143,15 +143,20 @@ function openTheWay(root: string): void {
 
 /** @throws OutpostError `start_failed` naming the directory that is closed */
 function checkTheWay(path: string, owner: Account): void {
-  for (let at = resolve(path); ; at = dirname(at)) {
-    if (!mayPass(statSync(at), owner)) {
-      throw new OutpostError(
-        ErrorCode.startFailed,
-        `user ${owner.name} cannot reach what the agent hands over, because ${at} is closed to others; ` +
-          "give the agent a directory elsewhere, such as /var/lib/outpost-agent",
-      );
-    }
-    if (at === dirname(at)) return;
+  const closed = closedDirectory(join(path, "any"), owner);
+  if (closed === undefined) return;
+  throw new OutpostError(
+    ErrorCode.startFailed,
+    `user ${owner.name} cannot reach what the agent hands over, because ${closed} is closed to others; ` +
+      "give the agent a directory elsewhere, such as /var/lib/outpost-agent",
+  );
+}
+
+/** The directory on the way to a file that a user may not pass, if there is one. */
+export function closedDirectory(file: string, user: Account): string | undefined {
+  for (let at = dirname(resolve(file)); ; at = dirname(at)) {
+    if (!mayPass(statSync(at), user)) return at;
+    if (at === dirname(at)) return undefined;
   }
 }
 

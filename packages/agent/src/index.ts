@@ -8,4 +8,4 @@ export { agentPaths, type AgentPaths } from "./directory.ts";
 export { enrol, type Enrolment, type EnrolOptions } from "./enrolment.ts";
 export type { HeldJobs, HeldSessions } from "./handlers/context.ts";
 export { parseToken, type Token } from "./token.ts";
-export { Jobs, defaultJobSettings, type JobSettings } from "./jobs/index.ts";
+export { Jobs, defaultJobSettings, type JobSettings, type JobsOptions } from "./jobs/index.ts";

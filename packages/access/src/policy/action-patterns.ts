@@ -2,7 +2,7 @@
 import { Action } from "@outpost/protocol";
 import { fits } from "@outpost/protocol/targets";
 
-const aboutNoHost = /^(?:token|operator|policy|audit|authority)\./;
+const aboutNoHost = /^(?:token|operator|policy|audit|authority|metrics)\./;
 
 /** Whether hosts are touched by it. The other actions are about the controller itself: tokens, operators, policy, audit. */
 export function isAboutHosts(action: Action): boolean {

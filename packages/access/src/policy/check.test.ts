@@ -117,8 +117,25 @@ describe("problems and where they are", () => {
       "targets",
       rule('targets: "web1, Web2"'),
       [
-        '5:21 target expression: "Web2" is not a host name or pattern (a-z 0-9 . _ - and * ?), at character 7',
+        '5:21 target expression: "Web2" is not a host name or pattern: host names are in lower case (web2), at character 7',
       ],
+    ],
+    [
+      "a fact",
+      rule('targets: "web* and os=debian"'),
+      [
+        '5:24 "os" is a fact, which a host says of itself, and a policy knows names and labels only; if the label of that name is meant, write label.os',
+      ],
+    ],
+    [
+      "a fact of facts.d",
+      rule("targets: fact.rack=r12"),
+      ['5:14 "fact.rack" is a fact, which a host says of itself, and a policy knows names and labels only'],
+    ],
+    [
+      "a group",
+      rule('targets: "web1,@eu"'),
+      ["5:20 target expression: groups are expanded by the client, and this is behind it, at character 6"],
     ],
     [
       "targets without quotes",

@@ -52,6 +52,27 @@ const decide = (request: PolicyRequest): string => {
   return `${allowed ? "allowed" : "denied"} by ${rule}`;
 };
 
+test("targets of the whole language, but facts: a host cannot talk itself into a rule", () => {
+  const ranges = Policy.parse(
+    `rules: [{name: some, operators: ["*"], actions: [invoke], targets: "web[1-3]!web2 or (stage=prod and not mail*)"}]`,
+    "policy.yaml",
+  );
+  const may = (name: string, labels = {}): boolean =>
+    ranges.decide({ operator: "ada", action: "invoke", host: host(name, labels) }).allowed;
+  expect(["web1", "web2", "web3", "web03"].map((name) => may(name))).toEqual([true, false, true, false]);
+  expect([may("db1", { stage: "prod" }), may("mail1", { stage: "prod" })]).toEqual([true, false]);
+  const labels = Policy.parse(
+    `rules: [{name: some, operators: ["*"], actions: [invoke], targets: "label.os=linux"}]`,
+    "policy.yaml",
+  );
+  const facts = { custom: { os: "linux" }, osId: "linux" };
+  const lying = { ...host("web1"), facts } as unknown as typeof web1;
+  expect(labels.decide({ operator: "ada", action: "invoke", host: lying }).allowed).toBe(false);
+  expect(
+    labels.decide({ operator: "ada", action: "invoke", host: host("web1", { os: "linux" }) }).allowed,
+  ).toBe(true);
+});
+
 describe("decisions", () => {
   test.each<[string, PolicyRequest, string]>([
     ["a rule", { operator: "ada", action: "invoke", host: web1 }, "allowed by deployers"],

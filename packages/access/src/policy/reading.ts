@@ -1,6 +1,6 @@
 /** From a policy's text to its rules, or to everything that is wrong with it. */
 import { Action, OutpostError } from "@outpost/protocol";
-import { parse } from "@outpost/protocol/targets";
+import { firstFact, parse } from "@outpost/protocol/targets";
 import { type Document, type DocumentProblem, inOrder, type Path, readDocument } from "../document.ts";
 import { nearest } from "../nearest.ts";
 import { actionsOf, isAboutHosts } from "./action-patterns.ts";
@@ -84,8 +84,12 @@ function actionProblem(pattern: string, targets: string): string | undefined {
 
 function targetsProblem(document: Document<PolicyFile>, targets: string, path: Path): DocumentProblem[] {
   try {
-    parse(targets);
-    return [];
+    const fact = firstFact(parse(targets));
+    if (fact === undefined) return [];
+    const { key, position } = fact;
+    const label = key.startsWith("fact.") ? "" : `; if the label of that name is meant, write label.${key}`;
+    const message = `${JSON.stringify(key)} is a fact, which a host says of itself, and a policy knows names and labels only${label}`;
+    return [document.problem(path, message, position - 1)];
   } catch (error) {
     if (!(error instanceof OutpostError)) throw error;
     const { position } = error.data;

@@ -1,6 +1,6 @@
 /** One rule of a policy: whether it is about a request, and what it says to it. */
 import { type Action, OutpostError } from "@outpost/protocol";
-import { parse, selects, type TargetHost, type Targets } from "@outpost/protocol/targets";
+import { isEverything, parse, selects, type TargetHost, type Targets } from "@outpost/protocol/targets";
 import { ActionPatterns, isAboutHosts, isStart } from "./action-patterns.ts";
 import { NamePatterns } from "./name-patterns.ts";
 import type { RuleEntry } from "./policy-file.ts";
@@ -10,7 +10,7 @@ export interface PolicyRequest {
   readonly operator: string;
   readonly action: Action;
   /** The host that it touches; absent for an action that is about no host. */
-  readonly host?: TargetHost | undefined;
+  readonly host?: Pick<TargetHost, "name" | "labels"> | undefined;
   /** Who started the job or opened the session that it is about. */
   readonly owner?: string | undefined;
   /** Of `invoke` and `session.open`. Default `default`. */
@@ -81,7 +81,9 @@ export class Rule {
     if (!isAboutHosts(action)) return false;
     // Nobody said which host: what could be one of these is denied, and not allowed.
     if (host === undefined) return this.effect === "deny";
-    return selects(this.#targets, host);
+    // What a host says of itself (its facts) gives nobody a right; `readPolicy` refuses it.
+    const { name, labels } = host;
+    return selects(this.#targets, { name, labels });
   }
 
   #isAboutUser(user: string | undefined): boolean {
@@ -133,7 +135,7 @@ function patterns(list: readonly string[] | undefined): NamePatterns | undefined
 /** Whether a target expression selects every host there may ever be. One that cannot be read does not. */
 export function selectsAll(targets: string): boolean {
   try {
-    return parse(targets).some(({ kind, text }) => kind === "glob" && /^\*+$/.test(text));
+    return isEverything(parse(targets));
   } catch (error) {
     if (error instanceof OutpostError) return false;
     throw error;

@@ -21,17 +21,17 @@ import {
   type Decision,
   type NewAuditEntry,
   RequestVerifier,
+  type SignatureChecks,
   type VerifiedRequest,
+  type VerifyingHost,
 } from "@outpost/access";
 import {
   type Action,
   type agentMethods,
   type Clock,
   ErrorCode,
-  type HostName,
   type JobId,
   type JobSpec,
-  type Labels,
   OutpostError,
   type Params,
   type SessionId,
@@ -45,7 +45,7 @@ import type { PolicyFile } from "./policy-file.ts";
 import type { Replay } from "./replay.ts";
 
 export interface GateOptions {
-  readonly host: { readonly name: HostName; readonly labels: Labels };
+  readonly host: VerifyingHost;
   /** The operators' authority, PEM. `undefined`: not known yet, and everything is refused until `trust`. */
   readonly operators: string | undefined;
   readonly policy: Pick<PolicyFile, "decide">;
@@ -55,6 +55,8 @@ export interface GateOptions {
   readonly sessions: Pick<HeldSessions, "find">;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Default: `RequestVerifier`'s. */
+  readonly checks?: SignatureChecks | undefined;
 }
 
 type SignedParams<M extends SignedMethod> = Params<typeof agentMethods, M>;
@@ -89,8 +91,8 @@ export class Gate {
 
   /** Requests of operators of this authority (PEM) are believed from now on. */
   trust(operators: string): void {
-    const { host, clock } = this.#options;
-    this.#verifier = new RequestVerifier({ operators, host, clock });
+    const { host, clock, checks } = this.#options;
+    this.#verifier = new RequestVerifier({ operators, host, clock, checks });
   }
 
   /**

@@ -2,8 +2,8 @@
  * Everything by which this host decides who may do what, and remembers what was done, put together: the audit log, the
  * policy, the requests that must not come twice, and the gate in front of jobs and sessions.
  */
-import { AuditLog, type NewAuditEntry } from "@outpost/access";
-import type { Clock, HostName, Labels } from "@outpost/protocol";
+import { AuditLog, type NewAuditEntry, type SignatureChecks } from "@outpost/access";
+import type { Clock, Facts, HostName, Labels } from "@outpost/protocol";
 import type { Logger } from "pino";
 import type { AgentPaths } from "../directory.ts";
 import type { HeldJobs, HeldSessions } from "../handlers/context.ts";
@@ -16,9 +16,12 @@ import { SessionEnds } from "./session-ends.ts";
 
 export interface HostAccessOptions {
   readonly paths: Pick<AgentPaths, "audit" | "policy" | "replay">;
-  readonly host: { readonly name: HostName; readonly labels: Labels };
+  /** `facts`: what it says of itself now. */
+  readonly host: { readonly name: HostName; readonly labels: Labels; readonly facts?: () => Facts };
   readonly clock: Clock;
   readonly log: Logger;
+  /** Default: `RequestVerifier`'s. */
+  readonly checks?: SignatureChecks | undefined;
 }
 
 export interface GuardedOptions {
@@ -67,7 +70,7 @@ export class HostAccess implements Disposable {
 
   /** The gate in front of these. */
   guard({ jobs, sessions, operators }: GuardedOptions): Gate {
-    const { host, clock, log } = this.#options;
+    const { host, clock, log, checks } = this.#options;
     const audit = this.#audit;
     const gate = new Gate({
       host,
@@ -79,6 +82,7 @@ export class HostAccess implements Disposable {
       sessions,
       clock,
       log,
+      checks,
     });
     this.#sessionEnds = new SessionEnds({
       host: host.name,

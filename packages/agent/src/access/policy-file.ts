@@ -117,7 +117,10 @@ export class PolicyFile implements Disposable {
 /** Changes with every change of the file. */
 function versionOf(file: string): string {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+    const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+    // Asked before each request, and most hosts have none: an error for that would cost more than the rest of the gate.
+    if (found === undefined) return isLink(file) ? "link" : "none";
+    const { ino, size, mtimeNs, ctimeNs } = found;
     return [ino, size, mtimeNs, ctimeNs].join(" ");
   } catch (error) {
     return `${String((error as NodeJS.ErrnoException).code)}${isLink(file) ? " link" : ""}`;

@@ -11,7 +11,7 @@ import {
   type ProgramVersion,
   type Systemd,
 } from "@outpost/service";
-import { type AgentConfig, readConfig } from "../config.ts";
+import { type AgentConfig, readConfig, writeMetricsTextfile } from "../config.ts";
 import { parseControllerUrl } from "../controller-url.ts";
 import { readCredentials } from "../credentials.ts";
 import { agentPaths, type AgentPaths } from "../directory.ts";
@@ -38,6 +38,8 @@ export interface InstallOptions {
   readonly dir: string;
   /** Default: where it is installed, else `defaultPrefix`. */
   readonly prefix?: string | undefined;
+  /** Where the agent writes its metrics. Default: as before, else nowhere. */
+  readonly metricsTextfile?: string | undefined;
   /** Prints what the service manager would be given, and does nothing. */
   readonly print?: "systemd" | "launchd" | undefined;
 }
@@ -130,10 +132,11 @@ async function refuseOtherAgent(paths: AgentPaths, systemd: Systemd): Promise<vo
 
 /** Enrols, unless this directory is of a host of that controller already. @throws OutpostError `conflict` when it is another one's */
 async function joinOnce(options: InstallOptions, paths: AgentPaths): Promise<Host> {
-  const { controller, token, name, label, dir } = options;
+  const { controller, token, name, label, dir, metricsTextfile } = options;
   const config = await joinedAlready(paths);
   if (config !== undefined) {
     if (controller === undefined || parseControllerUrl(controller) === config.controller) {
+      if (metricsTextfile !== undefined) await writeMetricsTextfile(paths, metricsTextfile);
       console.log(
         `${paths.directory} is ${config.name}, a host of ${config.controller}, already: no token is needed.`,
       );
@@ -151,7 +154,15 @@ async function joinOnce(options: InstallOptions, paths: AgentPaths): Promise<Hos
       "--controller is missing: where is the controller? E.g. --controller wss://controller.example.com:7443",
     );
   }
-  const joined = await enrolHost({ url: controller, token, name, label, dir, force: false });
+  const joined = await enrolHost({
+    url: controller,
+    token,
+    name,
+    label,
+    dir,
+    force: false,
+    metricsTextfile,
+  });
   console.log(`${joined.name} is enrolled at ${joined.controller}.`);
   return joined;
 }

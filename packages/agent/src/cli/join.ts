@@ -4,12 +4,12 @@ import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { ErrorCode, HostName, Labels, OutpostError } from "@outpost/protocol";
 import * as v from "valibot";
-import { readConfig, writeConfig, type WrittenConfig } from "../config.ts";
+import { parseMetricsTextfile, readConfig, writeConfig, type WrittenConfig } from "../config.ts";
 import { parseControllerUrl } from "../controller-url.ts";
 import { writeCredentials } from "../credentials.ts";
 import { agentPaths, type AgentPaths, defaultAgentDirectory } from "../directory.ts";
 import { enrol } from "../enrolment.ts";
-import { gatherFacts } from "../facts.ts";
+import { gatherOwnFacts } from "../facts/index.ts";
 import { DirectoryLock } from "../lock.ts";
 import { hostPlatform } from "../platform/index.ts";
 import { parseToken } from "../token.ts";
@@ -22,6 +22,8 @@ export interface JoinOptions {
   readonly label: readonly string[];
   readonly dir: string;
   readonly force: boolean;
+  /** Where the agent writes its metrics. Default: as before, else nowhere. */
+  readonly metricsTextfile?: string | undefined;
 }
 
 /** @throws OutpostError as `enrolHost` */
@@ -76,18 +78,22 @@ export async function enrolHost(options: JoinOptions): Promise<Joined> {
   const isDefaultName = options.name === undefined;
   const name = options.name === undefined ? defaultHostName() : parseHostName(options.name);
   const labels = parseLabels(options.label);
+  const metricsTextfile =
+    options.metricsTextfile === undefined ? undefined : parseMetricsTextfile(options.metricsTextfile);
   const paths = agentPaths(options.dir);
   await makeDirectory(paths.directory);
   // An agent that runs would go on under the old identity, and its jobs would be reported by two hosts.
   const platform = hostPlatform();
   using _lock = DirectoryLock.acquire(paths.lock, platform);
   const previous = await previousConfig(paths, options.force);
-  const facts = await gatherFacts(platform.bootId);
+  const facts = await gatherOwnFacts(platform.bootId);
   const enrolment = await enrol({ url, token, name, isDefaultName, labels, facts });
   await writeCredentials(paths, enrolment.credentials);
   await writeConfig(paths, {
     ...(previous?.settings === undefined ? {} : { settings: previous.settings }),
     ...(previous?.sessions === undefined ? {} : { sessions: previous.sessions }),
+    ...metricsTextfileOf(metricsTextfile ?? previous?.metricsTextfile),
+    ...(previous?.factsIntervalMs === undefined ? {} : { factsIntervalMs: previous.factsIntervalMs }),
     controller: url,
     host: enrolment.host,
     name: enrolment.name,
@@ -99,6 +105,10 @@ export async function enrolHost(options: JoinOptions): Promise<Joined> {
     operators: fingerprintText(token.operators),
   };
   return { name: enrolled, controller: url, identity: paths.identity, pinned, quarantined };
+}
+
+function metricsTextfileOf(file: string | undefined): Pick<WrittenConfig, "metricsTextfile"> {
+  return file === undefined ? {} : { metricsTextfile: file };
 }
 
 /** The first part of the host's name, with what host names may not hold replaced by `-`. */

@@ -8,7 +8,7 @@ import { accessCommandNames, auditCommands, policyCommands } from "./access-comm
 import { configurationCommandNames, configurationCommands } from "./configuration-commands.ts";
 import { ExitCode } from "./exit-code.ts";
 import { jobCommandNames, jobCommands } from "./job-commands.ts";
-import { serviceCommandNames, serviceCommands } from "./service-commands.ts";
+import { metricsTextfileOption, serviceCommandNames, serviceCommands } from "./service-commands.ts";
 import { suggest } from "./suggest.ts";
 
 const commands = [
@@ -16,6 +16,8 @@ const commands = [
   "join",
   "start",
   "status",
+  "doctor",
+  "facts",
   "job",
   "configuration",
   "policy",
@@ -32,6 +34,7 @@ const singles = [
   "token",
   "name",
   "prefix",
+  "metrics-textfile",
   "print",
   "log-level",
   "output",
@@ -89,6 +92,15 @@ function commandLine(args: readonly string[], exit: (code: number) => void): Arg
     )
     .command("status", "Say who this host is and what it holds", statusOptions, async (options) =>
       (await import("./status.ts")).status(options),
+    )
+    .command(
+      "doctor",
+      "Check whether this host works, and say what is wrong",
+      doctorOptions,
+      async (options) => exit(await (await import("./doctor/index.ts")).diagnose(options)),
+    )
+    .command("facts", "Say what this host says of itself", factsOptions, async (options) =>
+      exit(await (await import("./facts.ts")).facts(options)),
     )
     .command("job", "Start, list and receive jobs on this host", (argv) =>
       jobCommands(argv, withDirectory, exit),
@@ -158,6 +170,7 @@ function joinOptions(argv: Argv) {
       defaultDescription: "none",
       describe: "A label to select the host by, KEY=VALUE; may be repeated",
     })
+    .option("metrics-textfile", metricsTextfileOption)
     .option("force", {
       type: "boolean",
       default: false,
@@ -200,6 +213,42 @@ function statusOptions(argv: Argv) {
     })
     .example("$0 status", "")
     .example("$0 status --output json", "");
+}
+
+function factsOptions(argv: Argv) {
+  return withDirectory(argv)
+    .usage(
+      "$0 facts\n\nGather what this host says of itself, and print it: what the agent finds out, and what the programs in " +
+        "facts.d say. A running agent does so every ten minutes, and on SIGHUP.",
+    )
+    .option("output", {
+      choices: ["text", "json"] as const,
+      default: "text" as const,
+      requiresArg: true,
+      describe: "For people, or for programs",
+    })
+    .example("$0 facts", "")
+    .example("$0 facts --output json", "")
+    .epilogue(
+      "Exit codes: 0 nothing is wrong, 1 a file of facts.d cannot be used, 251 wrong usage, 252 another error.",
+    );
+}
+
+function doctorOptions(argv: Argv) {
+  return withDirectory(argv)
+    .usage(
+      "$0 doctor\n\nCheck whether this host works: its identity and certificate, its directory and disk, its policy and " +
+        "configurations, its agent and service, and the way to the controller, step by step. For everything that is wrong it says " +
+        "what to do. Exits with 0 when nothing is wrong (warnings do not count), else with 1.",
+    )
+    .option("output", {
+      choices: ["text", "json"] as const,
+      default: "text" as const,
+      requiresArg: true,
+      describe: "For people, or for programs",
+    })
+    .example("sudo $0 doctor", "")
+    .example("$0 doctor --output json", "");
 }
 
 function withDirectory<T>(argv: Argv<T>) {

@@ -23,6 +23,13 @@ export function serviceCommands(
     );
 }
 
+export const metricsTextfileOption = {
+  type: "string",
+  requiresArg: true,
+  describe:
+    "Where the agent writes its metrics, for node_exporter's textfile collector, e.g. /var/lib/node_exporter/outpost.prom",
+} as const;
+
 function installOptions<T>(argv: Argv<T>) {
   return argv
     .usage(
@@ -58,6 +65,7 @@ function installOptions<T>(argv: Argv<T>) {
       requiresArg: true,
       describe: "Where the program goes; default /opt/outpost-agent",
     })
+    .option("metrics-textfile", metricsTextfileOption)
     .option("print", {
       choices: ["systemd", "launchd"] as const,
       requiresArg: true,

@@ -32,7 +32,14 @@ export async function start({ dir, logLevel }: StartOptions, started: () => void
   using notifier = new Notifier({ fault: (error) => log.warn({ err: error }, error.message) });
   try {
     const told = firstSignal();
+    // Until there is an agent: facts that are still to be gathered are new.
+    let refresh = (): void => {};
+    if (!hasTerminal()) process.on("SIGHUP", () => refresh());
     await using agent = await Agent.start({ directory: dir, log });
+    refresh = () => {
+      log.info("SIGHUP: gathering facts anew");
+      void agent.refreshFacts();
+    };
     log.info({ pid: process.pid, directory: dir }, `agent ${agentVersion} of ${agent.name} runs`);
     const settled = agent.connection.onState(({ name }) => {
       if (name !== "connected" && name !== "waiting") return;
@@ -67,9 +74,18 @@ function statusText(state: ConnectionState): string {
   }
 }
 
+/** Whoever has none cannot lose it: then SIGHUP is what it is for services, a wish to look again. */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((fd) => isatty(fd));
+}
+
 /** The first signal that asks us to leave. A second one ends the process at once, as if nobody listened. */
 function firstSignal(): Promise<NodeJS.Signals> {
-  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  const signals: readonly NodeJS.Signals[] = [
+    "SIGTERM",
+    "SIGINT",
+    ...(hasTerminal() ? ["SIGHUP" as const] : []),
+  ];
   return new Promise((resolve) => {
     const onSignal = (signal: NodeJS.Signals): void => {
       for (const other of signals) process.off(other, onSignal);

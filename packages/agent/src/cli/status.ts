@@ -32,6 +32,8 @@ interface Status extends AccessStatus {
   };
   /** How the running agent says that it is connected; absent when none runs, or it does not say. */
   readonly connection?: Connection;
+  /** What its facts.d gave; absent when none runs, or it is too old to say. */
+  readonly facts?: FactsStatus;
   /** Absent when the agent of this directory is no service of this machine. */
   readonly service?: Service;
   /** The process that owns the sessions' shells; it runs when there are some. */
@@ -49,6 +51,12 @@ interface Connection {
   readonly state: AgentStatus["connection"]["state"];
   readonly since: string;
   readonly error?: { readonly code: string; readonly message: string };
+}
+
+interface FactsStatus {
+  readonly gatheredAt?: string;
+  readonly custom: number;
+  readonly problems: readonly { readonly file: string; readonly message: string }[];
 }
 
 /** As systemd tells it. */
@@ -96,6 +104,7 @@ async function readStatus(dir: string): Promise<Status> {
         : { software: told.software, startedAt: new Date(told.startedAt).toISOString() }),
     },
     ...(told === undefined ? {} : { connection: connectionOf(told) }),
+    ...(told?.facts === undefined ? {} : { facts: factsOf(told.facts) }),
     ...(service === undefined ? {} : { service }),
     sessionHost: running(lockHolder(paths.sessionHostLock, platform)),
     jobs: await heldJobs(paths.jobs, platform),
@@ -106,6 +115,13 @@ async function readStatus(dir: string): Promise<Status> {
 function connectionOf({ connection: { state, since, error } }: AgentStatus): Connection {
   const why = error === undefined ? {} : { error: { code: error.code, message: error.message } };
   return { state, since: new Date(since).toISOString(), ...why };
+}
+
+function factsOf({ gatheredAt, ...facts }: NonNullable<AgentStatus["facts"]>): FactsStatus {
+  return {
+    ...(gatheredAt === undefined ? {} : { gatheredAt: new Date(gatheredAt).toISOString() }),
+    ...facts,
+  };
 }
 
 /** The service of this directory, if systemd has one. */
@@ -145,10 +161,12 @@ function asText(found: Status): string {
     ["agent", agentText(found)],
     ["connection", connectionText(found)],
     ["service", serviceText(found.service)],
+    ["facts", factsText(found)],
     ["version", versionText(found)],
     ["directory", found.directory],
     ["jobs", countText(found.jobs)],
   ].map(heading);
+  const problems = (found.facts?.problems ?? []).map(({ file, message }) => `  ${file} ${message}`);
   const jobs = found.jobs.map(
     ({ job, state, stdout, stderr }) =>
       `  ${job}  ${state.padEnd(10)}  stdout ${String(stdout)} bytes, stderr ${String(stderr)} bytes`,
@@ -157,6 +175,8 @@ function asText(found: Status): string {
     ({ session, name, state, shell, operator }) =>
       `  ${session}  ${state.padEnd(10)}  ${name === undefined ? "" : `${name}, `}${shell}, opened by ${operator}`,
   );
+  const at = summary.findIndex((line) => line.startsWith("facts "));
+  summary.splice(at + 1, 0, ...problems);
   return [...summary, ...jobs, heading(["sessions", sessionsText(found)]), ...sessions].join("\n");
 }
 
@@ -195,6 +215,15 @@ function connectionText({ agent, connection }: Status): string {
   if (state === "connected") return `connected since ${timeText(since)}`;
   const why = error === undefined ? "" : `: ${error.message}`;
   return `not connected since ${timeText(since)} (${state})${why}`;
+}
+
+function factsText({ facts }: Status): string {
+  if (facts === undefined) return "see `outpost-agent facts`";
+  const { gatheredAt, custom, problems } = facts;
+  const from = gatheredAt === undefined ? "facts.d runs" : `facts.d at ${timeText(gatheredAt)}`;
+  const wrong =
+    problems.length === 0 ? "" : `; ${String(problems.length)} of its files cannot be used as they are:`;
+  return `${from}, ${String(custom)} of its facts are told${wrong}`;
 }
 
 function serviceText(service: Service | undefined): string {

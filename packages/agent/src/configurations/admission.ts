@@ -154,6 +154,8 @@ export function checkCount(
 }
 
 function allowedCommand(configuration: Configuration, command: Command): Command {
+  if (command.kind === "put" || command.kind === "get")
+    throw denied(configuration, "allows certain commands only, and no copying of files");
   if (command.kind !== "exec") {
     const what =
       command.kind === "shell" ? "shell text (-c) could be any of them" : "a script could be any of them";

@@ -2,12 +2,13 @@
  * What the agent answers: each handler takes parsed params, asks the gate whether they may be carried out, calls the job
  * store or the sessions, and answers.
  */
-import type { agentMethods, Handlers } from "@outpost/protocol";
+import type { agentMethods, Handlers, JobId, JobStartResult } from "@outpost/protocol";
 import type { Gate } from "../access/gate.ts";
 import type { AgentPeer, HeldJobs, HeldSessions } from "./context.ts";
 import { receiveInput } from "./job-input.ts";
 import { readJob } from "./job-read.ts";
 import { SentBytes } from "./sent-bytes.ts";
+import type { Starts } from "./starts.ts";
 import { sessionHandlers } from "./session.ts";
 import { unsigned } from "./unsigned.ts";
 
@@ -15,6 +16,8 @@ export interface HandlerContext {
   readonly jobs: HeldJobs;
   readonly sessions: HeldSessions;
   readonly gate: Pick<Gate, "admit" | "input">;
+  /** Holds back what the answers to starts tell. Default: nothing is held back. */
+  readonly starts?: Pick<Starts, "answering"> | undefined;
   /** The connection that the requests come from. A function: the handlers exist before their peer. */
   readonly peer: () => AgentPeer;
   /** The controller is about to close the connection. */
@@ -24,7 +27,9 @@ export interface HandlerContext {
 }
 
 export function createHandlers(context: HandlerContext): Handlers<typeof agentMethods> {
-  const { jobs, sessions, gate, peer, goodbye, certificateOutdated } = context;
+  const { jobs, sessions, gate, starts, peer, goodbye, certificateOutdated } = context;
+  const answering = (job: JobId, start: () => Promise<JobStartResult>): Promise<JobStartResult> =>
+    starts === undefined ? start() : starts.answering(job, start);
   return {
     "job.start": async (params, call) => {
       // Whose session it is is known once the session host was asked. Else no turn may pass: a stop that comes right
@@ -32,7 +37,9 @@ export function createHandlers(context: HandlerContext): Handlers<typeof agentMe
       if (params.spec.session !== undefined && sessions.list() === undefined) await sessions.ready();
       const admission = gate.admit("job.start", params);
       return admission.carryOut(() =>
-        jobs.start({ ...unsigned(params), request: admission.request }, call.signal),
+        answering(params.job, () =>
+          jobs.start({ ...unsigned(params), request: admission.request }, call.signal),
+        ),
       );
     },
     "job.read": (params, call) => {

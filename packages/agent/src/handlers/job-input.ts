@@ -12,7 +12,8 @@ import {
 } from "@outpost/protocol";
 import type { AgentPeer, HeldJobs } from "./context.ts";
 
-const windowBytes = limits.defaultWindowBytes;
+/** How much may be on its way, in bytes: a few chunks, so that the next ones come while one is written. */
+const windowBytes = 4 * limits.maxChunkBytes;
 
 /**
  * Answers when the whole input is on disk. When the connection is cut or the sender cancels, what arrived stays, and

@@ -12,6 +12,7 @@
 import { closeSync, statSync } from "node:fs";
 import { ErrorCode, OutpostError, type Secrets } from "@outpost/protocol";
 import type { AdmittedJob } from "../configurations/index.ts";
+import { copyCommand } from "../files/command.ts";
 import { type Account, limitsPrefix, ownAccount, type RunAs, runAsPrefix } from "../platform/index.ts";
 import { quote } from "../session-host/shell/quote.ts";
 import { accountEnvironment, type Environment, jobEnvironment } from "./environment.ts";
@@ -137,7 +138,7 @@ export function exportText(environment: Environment): string {
   return lines.join("");
 }
 
-function commandOf({ command, shell }: AdmittedJob, script: string | undefined): string[] {
+function commandOf({ command, shell, runAs }: AdmittedJob, script: string | undefined): string[] {
   switch (command.kind) {
     case "exec":
       return [...command.argv];
@@ -145,6 +146,9 @@ function commandOf({ command, shell }: AdmittedJob, script: string | undefined):
       return [shell, "-c", command.text];
     case "script":
       return [script!, ...command.args];
+    case "put":
+    case "get":
+      return copyCommand(command, runAs?.account);
     default:
       return command satisfies never;
   }

@@ -1,9 +1,9 @@
 /**
  * What the wrapper leaves in the `exit` file:
  *
- *     [remarks of the shell, each a line]  exit N \n  [spaces]
+ *     { [remarks of the shell, each a line]  again N \n }  [remarks]  exit N \n  [spaces]
  *
- * It counts only when the line is complete.
+ * It counts only when the last line is complete. `again` stands for a run that failed and was retried.
  */
 import { constants } from "node:os";
 import type { Exit } from "@outpost/protocol";
@@ -30,11 +30,27 @@ const signalBase = 128;
 /** Reads the content of an exit file. */
 export function parseExitRecord(content: Uint8Array): ExitRecord {
   const text = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("latin1");
-  const match = /^((?:[^\n]*\n)*)exit (\d{1,3})\n[ \0]*$/.exec(text);
-  if (match === null) return { kind: text.trim() === "" ? "empty" : "damaged" };
+  const last = lastRun(text);
+  const match = /^((?:[^\n]*\n)*)exit (\d{1,3})\n[ \0]*$/.exec(last);
+  if (match === null) return { kind: last.trim() === "" ? "empty" : "damaged" };
   const code = Number(match[2]);
   if (code > 255) return { kind: "damaged" };
   return { kind: "complete", exit: interpret(code, match[1]!.trim() !== "") };
+}
+
+const retried = /^again \d{1,3}\n/gm;
+
+/** How often the job was run, the run that goes on included. */
+export function countRuns(content: Uint8Array): number {
+  const text = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("latin1");
+  return (text.match(retried)?.length ?? 0) + 1;
+}
+
+/** What was written since the last run began. */
+function lastRun(text: string): string {
+  let begin = 0;
+  for (const match of text.matchAll(retried)) begin = match.index + match[0].length;
+  return text.slice(begin);
 }
 
 /**

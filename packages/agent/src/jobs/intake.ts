@@ -11,19 +11,19 @@ import {
 import { Job } from "./job.ts";
 import type { JobDirectory, JobTerms, StartRequest } from "./job-directory.ts";
 import type { JobStore } from "./job-store.ts";
-import { checkArguments, Launcher } from "./launcher.ts";
+import { checkArguments, type JobLauncher, Launcher } from "./launcher.ts";
 import { removeDirectory } from "./removal.ts";
 
 export class Intake {
   readonly #store: JobStore;
-  readonly #launcher: Launcher;
+  readonly #launcher: JobLauncher;
   /** Jobs are launched one after the other, each in its own turn: a burst of them must not silence the heartbeat. */
   #launches: Promise<void> = Promise.resolve();
 
   constructor(store: JobStore) {
-    const { platform, clock, hostName, handed } = store.options;
+    const { platform, clock, hostName, handed, launcher } = store.options;
     this.#store = store;
-    this.#launcher = new Launcher(platform, clock, hostName, handed);
+    this.#launcher = launcher ?? new Launcher(platform, clock, hostName, handed);
   }
 
   /** Resolves when everything that was accepted is launched. */
@@ -111,6 +111,7 @@ export class Intake {
   #checkLimits(params: JobStartParams, { name, limits }: Configuration): void {
     const { maxRunningJobs } = this.#store.options.settings;
     checkArguments(params);
+    checkRetry(params);
     let pending = 0;
     let ofConfiguration = 0;
     for (const job of this.#store.jobs.values()) {
@@ -135,9 +136,13 @@ export class Intake {
     params: JobStartParams,
     admitted: AdmittedJob,
   ): Promise<void> {
-    const { input, graceMs } = params.spec;
+    const { input, graceMs, retry } = params.spec;
     // Optional and undefined are not the same to the compiler.
-    const spec = { ...termsOf(admitted), ...(graceMs === undefined ? {} : { graceMs }) };
+    const spec = {
+      ...termsOf(admitted),
+      ...(graceMs === undefined ? {} : { graceMs }),
+      ...(retry === undefined ? {} : { retry }),
+    };
     try {
       const { process, files, onExit, onFeederDied } = await this.#launcher.launch(
         directory,
@@ -160,6 +165,17 @@ export class Intake {
       });
     }
   }
+}
+
+/** @throws OutpostError `invalid_argument` */
+function checkRetry({ spec }: JobStartParams): void {
+  if (spec.retry === undefined) return;
+  const refuse = (why: string): OutpostError =>
+    new OutpostError(ErrorCode.invalidArgument, `a job cannot be retried ${why}`);
+  if (spec.input.kind !== "none") throw refuse("that has an input: the first run has read it");
+  if (spec.session !== undefined) throw refuse("in a session: its shell goes on as the first run left it");
+  if (spec.command.kind === "get")
+    throw refuse("that reads files: the second stream would go on behind the first");
 }
 
 function termsOf({ configuration, runAs, timeoutMs, limits }: AdmittedJob): JobTerms {

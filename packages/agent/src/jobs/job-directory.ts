@@ -29,7 +29,7 @@ import {
   SessionId,
 } from "@outpost/protocol";
 import * as v from "valibot";
-import { type ExitRecord, maxExitBytes, parseExitRecord } from "./exit-record.ts";
+import { countRuns, type ExitRecord, maxExitBytes, parseExitRecord } from "./exit-record.ts";
 import { extentOf, isReplaced, openJobFile, readHead } from "./job-file.ts";
 import { readSmallFile, replaceSmallFile, writeSmallFile } from "./small-file.ts";
 
@@ -41,6 +41,8 @@ const SpecRecord = v.object({
   bootId: v.string(),
   timeoutMs: v.optional(v.number()),
   graceMs: v.optional(v.number()),
+  /** It is run again when it fails. */
+  retry: v.optional(v.object({ times: v.number(), delayMs: v.number() })),
   /** How much it may write, where its configuration says less than the host. */
   maxOutputBytes: v.optional(v.number()),
   /** The configuration that it runs under. */
@@ -102,6 +104,8 @@ const EndRecord = v.object({
   origin: v.optional(JobOrigin),
   operator: v.optional(v.string()),
   collect: v.optional(v.boolean()),
+  /** How often it was run, of one that is retried. */
+  attempts: v.optional(v.number()),
   /** When the agent concluded it. The age of an ended job counts from here. */
   settledAt: v.number(),
 });
@@ -148,7 +152,7 @@ export class JobDirectory {
     session?: SessionId,
   ): void {
     const { spec, operator, job, origin, collect, request } = params;
-    const { graceMs } = spec;
+    const { graceMs, retry } = spec;
     const streamed = spec.input.kind === "stream";
     const asked = { ...spec, command: withoutBody(spec.command), input: { kind: spec.input.kind } };
     writeSmallFile(this.file("spec.json"), {
@@ -157,6 +161,7 @@ export class JobDirectory {
       acceptedAt,
       bootId,
       graceMs,
+      retry,
       ...terms,
       streamed,
       collect,
@@ -201,6 +206,20 @@ export class JobDirectory {
 
   readReceived(): Received | undefined {
     return readSmallFile(join(this.path, "received.json"), Received);
+  }
+
+  /** How often a job that is retried was run so far. */
+  countRuns(): number {
+    try {
+      const file = openJobFile(this.file("exit"), "r");
+      try {
+        return countRuns(readHead(file, maxExitBytes));
+      } finally {
+        closeSync(file);
+      }
+    } catch {
+      return 1;
+    }
   }
 
   /** The exit record, and when it was written, in milliseconds since 1970. One that is no regular file is damaged. */

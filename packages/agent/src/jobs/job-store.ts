@@ -23,6 +23,7 @@ import { Retention } from "./retention.ts";
 import { RunningJob, type RunningJobContext, type RunningJobOptions } from "./running-job.ts";
 import { SessionJob, type SessionJobOptions } from "./session-job.ts";
 import type { SessionShells } from "./session-shells.ts";
+import type { JobLauncher } from "./launcher.ts";
 import type { JobSettings } from "./settings.ts";
 import { type Tombstone, Tombstones } from "./tombstones.ts";
 import type { WatchedJob } from "./watched-job.ts";
@@ -43,6 +44,8 @@ export interface JobStoreOptions {
   readonly handed?: string;
   /** Told once of each job that has ended, also of those that ended while no agent was there. */
   readonly ended?: (job: Job) => void;
+  /** What starts processes. Default: a `Launcher`. */
+  readonly launcher?: JobLauncher;
 }
 
 export class JobStore {

@@ -56,6 +56,8 @@ export class Job {
   /** Size of the streamed or inline input, in bytes. */
   inputBytes = 0;
   unwritten: Unwritten | undefined;
+  /** How often it was run so far, of one that is retried. */
+  attempts: number | undefined;
   #state: JobState = "pending";
   #startedAt: number | undefined;
   #endedAt: number | undefined;
@@ -122,6 +124,7 @@ export class Job {
     if (this.#reason !== undefined) status.reason = this.#reason;
     if (this.origin !== undefined) status.origin = this.origin;
     if (this.#removed !== undefined) status.removed = true;
+    if (this.attempts !== undefined) status.attempts = this.attempts;
     return status;
   }
 
@@ -154,6 +157,7 @@ export class Job {
     this.#exit = end.exit;
     this.#reason = end.reason;
     this.#settledAt = end.settledAt;
+    this.attempts = end.attempts ?? this.attempts;
     this.grew("stdout", end.written.stdout);
     this.grew("stderr", end.written.stderr);
     this.#tell();

@@ -30,6 +30,7 @@ import { OutputReader, type ReadSink } from "./output-reader.ts";
 import { removalGaps } from "./removal-gaps.ts";
 import { SessionIntake } from "./session-intake.ts";
 import type { SessionShells } from "./session-shells.ts";
+import type { JobLauncher } from "./launcher.ts";
 import type { JobSettings } from "./settings.ts";
 import { takeUpJobs } from "./taking-up.ts";
 
@@ -59,6 +60,8 @@ export interface JobsOptions {
   readonly handed?: string;
   /** Told once of each job that has ended, also of those that ended while no agent was there. */
   readonly ended?: (job: Job) => void;
+  /** What starts processes. Default: a `Launcher`. */
+  readonly launcher?: JobLauncher;
 }
 
 /** Who started a job that is or was here. */
@@ -162,6 +165,13 @@ export class Jobs implements AsyncDisposable {
     if (tombstone === undefined) return undefined;
     const { operator, collect, status } = tombstone;
     return { operator, collect, isLocal: status.origin !== undefined };
+  }
+
+  /** What the directories of all jobs take, in bytes. */
+  get diskBytes(): number {
+    let total = 0;
+    for (const job of this.#store.jobs.values()) total += job.diskBytes;
+    return total;
   }
 
   /** Every job that is pending or running, or has ended and is not removed. */

@@ -25,7 +25,13 @@ import { type Execution, firstInherited, prepareExecution } from "./execution.ts
 import { openFeed, type Feed } from "./feed.ts";
 import type { JobDirectory, ProcessRecord } from "./job-directory.ts";
 import { openJobFile, writeJobFile } from "./job-file.ts";
-import { emptyExitRecord, wrapperName, wrapperScript } from "./wrapper.ts";
+import {
+  emptyExitRecord,
+  emptyRetryingExitRecord,
+  retryingScript,
+  wrapperName,
+  wrapperScript,
+} from "./wrapper.ts";
 
 export interface Launched {
   readonly process: ProcessRecord;
@@ -35,6 +41,9 @@ export interface Launched {
   /** Calls back when what feeds a streamed input has died before its time. */
   readonly onFeederDied: (listener: () => void) => void;
 }
+
+/** Starts a job in its directory. The fleet emulator has one that starts no process. */
+export type JobLauncher = Pick<Launcher, "launch">;
 
 export class Launcher {
   readonly #platform: Platform;
@@ -85,8 +94,15 @@ export class Launcher {
       // The last one: as long as it is not there, it is certain that nothing runs (adoption.ts).
       const files = { ...output, exit: open("exit", "w+") };
       // At a position, so that the descriptor that the wrapper inherits stays at 0.
-      writeSync(files.exit, emptyExitRecord, 0, emptyExitRecord.length, 0);
-      const child = await this.#spawn(execution, [stdin ?? "ignore", files.stdout, files.exit, files.stderr]);
+      const { retry } = spec;
+      const empty = retry === undefined ? emptyExitRecord : emptyRetryingExitRecord();
+      writeSync(files.exit, empty, 0, empty.length, 0);
+      const child = await this.#spawn(execution, retry, [
+        stdin ?? "ignore",
+        files.stdout,
+        files.exit,
+        files.stderr,
+      ]);
       const process = this.#record(directory, child, execution.program);
       if (input !== undefined) closeSync(input);
       return {
@@ -117,7 +133,12 @@ export class Launcher {
     return new HandedDirectory(this.#handed, "jobs", job, owner);
   }
 
-  async #spawn({ argv, cwd, environment, inherited }: Execution, streams: Stdio): Promise<ChildProcess> {
+  async #spawn(
+    { argv: command, cwd, environment, inherited }: Execution,
+    retry: JobSpec["retry"],
+    streams: Stdio,
+  ): Promise<ChildProcess> {
+    const argv = wrapped(command, retry);
     const stdio: Stdio = [...streams];
     inherited.forEach((file, index) => (stdio[firstInherited + index] = file));
     const strays = this.#strays.filter((fd) => stdio[fd] === undefined);
@@ -181,9 +202,15 @@ interface SpawnOptions {
   readonly stdio: Stdio;
 }
 
+function wrapped(argv: readonly string[], retry: JobSpec["retry"]): string[] {
+  if (retry === undefined) return ["-c", wrapperScript, wrapperName, ...argv];
+  const { times, delayMs } = retry;
+  return ["-c", retryingScript, wrapperName, String(times), String(delayMs / 1000), ...argv];
+}
+
 /** Node reports some failures by throwing and some by an event; both become a rejection here. */
 function spawned(argv: readonly string[], { cwd, environment, stdio }: SpawnOptions): Promise<ChildProcess> {
-  const child = spawn("/bin/sh", ["-c", wrapperScript, wrapperName, ...argv], {
+  const child = spawn("/bin/sh", argv, {
     cwd,
     env: environment,
     stdio,
@@ -235,6 +262,12 @@ function argumentBytes({ spec, secrets }: JobStartParams): number {
       break;
     case "script":
       command.args.forEach(count);
+      break;
+    case "put":
+      count(command.path);
+      break;
+    case "get":
+      command.paths.forEach(count);
       break;
   }
   for (const [name, value] of Object.entries({ ...spec.env, ...secrets?.env })) count(`${name}=${value}`);

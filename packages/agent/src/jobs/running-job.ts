@@ -17,7 +17,7 @@ import type { Job } from "./job.ts";
 import type { EndRecord, JobDirectory, ProcessRecord, SpecRecord, StopRecord } from "./job-directory.ts";
 import { OutputLog } from "./output-log.ts";
 import { explainNotStarted } from "./program.ts";
-import type { Tree } from "./process-tree.ts";
+import { signalProcess, type Tree } from "./process-tree.ts";
 import { recordStop } from "./stop-record.ts";
 import { TimeLimit } from "./time-limit.ts";
 import type { Timeline } from "./timeline.ts";
@@ -48,7 +48,7 @@ export interface RunningJobOptions {
   readonly job: Job;
   readonly directory: JobDirectory;
   readonly process: ProcessRecord;
-  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs" | "maxOutputBytes">>;
+  readonly spec: Partial<Pick<SpecRecord, "timeoutMs" | "graceMs" | "maxOutputBytes" | "retry">>;
   readonly marks: readonly string[];
   /** Descriptors of a job that was just started; default: an adopted job's, opened here. */
   readonly files?: { readonly stdout: number; readonly stderr: number; readonly exit: number };
@@ -103,6 +103,7 @@ export class RunningJob implements WatchedJob {
 
   /** Begins to watch a job that was just started. */
   begin(): void {
+    this.#countRuns();
     this.output.watch();
     // It may have written before it was watched.
     this.output.observe();
@@ -111,6 +112,7 @@ export class RunningJob implements WatchedJob {
 
   /** Takes up a job that another agent process started. It may have ended meanwhile, and may settle at once. */
   adopt(): void {
+    this.#countRuns();
     this.output.watch();
     this.output.observe();
     this.#stop = this.directory.readStop();
@@ -132,6 +134,7 @@ export class RunningJob implements WatchedJob {
   /** The wrapper is gone, or has written its record. */
   wrapperExited(): void {
     if (this.#phase !== "main") return;
+    this.#countRuns();
     this.#phase = "draining";
     this.#record = this.#readRecord();
     if (this.#record.kind === "complete") this.#drain(this.#record.exit);
@@ -161,6 +164,10 @@ export class RunningJob implements WatchedJob {
     const { platform, clock } = this.#context;
     this.#timeLimit?.cancel();
     this.#cancelDrain?.();
+    // Else it begins another run. Its trap notes it, and waits for the one that is there.
+    if (this.#options.spec.retry !== undefined && this.#wrapperLives()) {
+      signalProcess(this.#options.process.pid, "SIGTERM");
+    }
     this.#termination = new Termination({
       platform,
       clock,
@@ -217,13 +224,24 @@ export class RunningJob implements WatchedJob {
   }
 
   #exitTouched(): void {
+    if (this.#countRuns()) this.#context.changed(this.job);
     if (!this.#adopted || this.#phase !== "main" || this.#termination !== undefined) return;
     if (this.#readRecord().kind === "complete") this.wrapperExited();
   }
 
+  /** Returns whether a job that is retried runs again. */
+  #countRuns(): boolean {
+    const { spec } = this.#options;
+    if (spec.retry === undefined || this.#phase !== "main") return false;
+    const before = this.job.attempts;
+    this.job.attempts = this.directory.countRuns();
+    return this.job.attempts !== before;
+  }
+
   #readRecord(): ExitRecord {
     const file = this.#options.files?.exit;
-    if (file === undefined) return this.directory.readExit().record;
+    // That of a job that is retried is longer.
+    if (file === undefined || this.#options.spec.retry !== undefined) return this.directory.readExit().record;
     const content = Buffer.alloc(emptyExitRecord.length * 2);
     return parseExitRecord(content.subarray(0, readSync(file, content, 0, content.length, 0)));
   }
@@ -254,6 +272,7 @@ export class RunningJob implements WatchedJob {
         now: this.#context.clock.now(),
       }),
       written: { ...this.job.written },
+      ...(this.job.attempts === undefined ? {} : { attempts: this.job.attempts }),
       settledAt: clock.now(),
     };
     if (this.#survivors > 0 && end.reason !== undefined) {

@@ -10,7 +10,7 @@
 import type { Clock } from "@outpost/protocol";
 import type { Platform, ProcessInfo } from "../platform/index.ts";
 import { findMembers, signalProcess, type Tree } from "./process-tree.ts";
-import { wrapperScript } from "./wrapper.ts";
+import { isWrapper } from "./wrapper.ts";
 
 /** Looks at known processes cost microseconds each; a look at all of the host's, milliseconds. */
 const firstLookMs = 5;
@@ -83,7 +83,7 @@ export class Termination {
     if (this.#signalled.get(pid) === signal) return;
     // A copy of the wrapper that is about to become the main process still has the wrapper's traps, which swallow the
     // signal: it gets another one.
-    const isCopy = parent === tree().wrapper && platform.commandLine(pid).includes(wrapperScript);
+    const isCopy = parent === tree().wrapper && isWrapper(platform.commandLine(pid));
     if (isCopy) this.#sweepAgain = true;
     else this.#signalled.set(pid, signal);
     signalProcess(pid, signal);

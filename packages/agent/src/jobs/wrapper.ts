@@ -18,12 +18,34 @@ export const wrapperScript =
   "case $BASH_VERSION in ?*) set +o posix;; esac; trap : HUP INT QUIT TERM; " +
   `(${oomReset()}exec "$@" 2>&3 3>&-); echo "exit $?" >&2`;
 
+/**
+ * The same for a job that is retried: its first two arguments say how often, and how many seconds after each end. A line for
+ * each end that is not the last goes before the record. A signal to the group (a stop) is noted, and nothing begins after it.
+ * `sleep` is the one external command: it runs only where a run has failed.
+ */
+export const retryingScript =
+  "case $BASH_VERSION in ?*) set +o posix;; esac; s=; trap s=1 HUP INT QUIT TERM; n=$1; d=$2; shift 2; while :; do " +
+  `(${oomReset()}exec "$@" 2>&3 3>&-); r=$?; ` +
+  'case $r:$n:$s in 0:* | *:0:* | *:1) break;; esac; n=$((n - 1)); echo "again $r" >&2; ' +
+  'sleep "$d" 2>/dev/null 3>&-; case $s in 1) break;; esac; done; echo "exit $r" >&2';
+
 /** `$0` of the wrapper: what a shell's complaint begins with when it cannot execute the program. */
 export const wrapperName = "outpost";
 
+/** Whether this is how a wrapper was called. */
+export function isWrapper(commandLine: string): boolean {
+  return commandLine.includes(wrapperScript) || commandLine.includes(retryingScript);
+}
+
 /** The size of the exit file before the wrapper writes to it. Longer than any record with the shell's remark before it. */
 const exitFileBytes = 512;
+/** The same with a remark and a line for each of a hundred retries. */
+const retryingExitFileBytes = 32 * 1024;
 
 /** What the exit file holds at first: spaces, no newline. Its block on disk is allocated then, so a disk that fills up
  * meanwhile cannot swallow the record. */
 export const emptyExitRecord = Buffer.alloc(exitFileBytes, " ");
+
+export function emptyRetryingExitRecord(): Buffer {
+  return Buffer.alloc(retryingExitFileBytes, " ");
+}

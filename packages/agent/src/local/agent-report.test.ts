@@ -36,4 +36,14 @@ test("since when it is connected or not, and why not until it is", () => {
   now = 5000;
   report.entered({ name: "connected", controller });
   expect(report.status.connection).toEqual({ state: "connected", since: 5000 });
+  expect(report.measured).toEqual({
+    startedAt: 1000,
+    state: "connected",
+    since: 5000,
+    // The first was under way before anybody could listen.
+    attempts: 2,
+    established: 2,
+    // At the only hello that it was told of.
+    clockOffsetMs: -2000,
+  });
 });

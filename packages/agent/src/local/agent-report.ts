@@ -7,6 +7,10 @@ export class AgentReport {
   readonly #clock: Pick<Clock, "now">;
   readonly #startedAt: number;
   #connection: AgentStatus["connection"];
+  // The first begins with the connection itself, before anybody listens.
+  #attempts = 1;
+  #established = 0;
+  #clockOffsetMs: number | undefined;
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
@@ -16,6 +20,9 @@ export class AgentReport {
 
   /** To be told every state that the connection enters. */
   entered(state: ConnectionState): void {
+    if (state.name === "dialing") this.#attempts++;
+    if (state.name === "connected") this.#established++;
+    if (state.name === "reporting") this.#clockOffsetMs = state.controller.time - this.#clock.now();
     const before = this.#connection;
     const isSame = (state.name === "connected") === (before.state === "connected");
     const since = isSame ? before.since : this.#clock.now();
@@ -23,6 +30,26 @@ export class AgentReport {
     // What was wrong stays wrong until it works: most of the time it is being tried again.
     const isWrong = error !== undefined && state.name !== "connected";
     this.#connection = { state: state.name, since, ...(isWrong ? { error } : {}) };
+  }
+
+  /** What has become of it since the start, for those who measure. */
+  get measured(): {
+    readonly startedAt: number;
+    readonly state: AgentStatus["connection"]["state"];
+    readonly since: number;
+    readonly attempts: number;
+    readonly established: number;
+    /** The controller's clock less ours at the last hello, in milliseconds. */
+    readonly clockOffsetMs: number | undefined;
+  } {
+    return {
+      startedAt: this.#startedAt,
+      state: this.#connection.state,
+      since: this.#connection.since,
+      attempts: this.#attempts,
+      established: this.#established,
+      clockOffsetMs: this.#clockOffsetMs,
+    };
   }
 
   get status(): AgentStatus {

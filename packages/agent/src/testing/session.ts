@@ -7,6 +7,7 @@ import {
   type Clock,
   controllerAgentMethods,
   ErrorCode,
+  type Facts,
   type HelloParams,
   type HelloResult,
   type JobStatus,
@@ -34,6 +35,7 @@ export class FakeSession {
   readonly peer: Peer<typeof controllerAgentMethods, typeof agentMethods>;
   readonly pages: (readonly JobStatus[])[] = [];
   readonly changes: JobStatus[] = [];
+  readonly facts: Facts[] = [];
   /** Every `session.inventory`, and what was told of sessions after it. */
   readonly sessionInventories: (readonly SessionStatus[])[] = [];
   readonly sessionChanges: (SessionStatus | { readonly gone: SessionId })[] = [];
@@ -69,6 +71,7 @@ export class FakeSession {
           if (last) inventory.resolve(this.pages.flat());
           return {};
         },
+        "facts.changed": ({ facts }) => void this.facts.push(facts),
         "job.changed": ({ status }) => void this.changes.push(status),
         "session.inventory": ({ sessions }) => {
           this.sessionInventories.push(sessions);

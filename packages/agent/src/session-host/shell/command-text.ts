@@ -26,6 +26,9 @@ export function sessionCommandText(command: Command, scriptPath?: string): strin
         );
       }
       return line([scriptPath, ...command.args]);
+    case "put":
+    case "get":
+      throw new OutpostError(ErrorCode.invalidArgument, "files are not copied in a session");
     default:
       return command satisfies never;
   }

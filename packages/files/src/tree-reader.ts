@@ -1,0 +1,278 @@
+/**
+ * Trees of files to a file stream, in one pass and with the memory of one block: depth first, each directory in the order of
+ * its names, so that two readings of the same tree are the same stream. Links in directories are read as links. What cannot
+ * be read is said in the stream, and the rest goes on.
+ */
+import { createHash } from "node:crypto";
+import { constants, openSync, type Stats } from "node:fs";
+import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promises";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { limits } from "@outpost/protocol";
+import { Encoder } from "./encoder.ts";
+import { compareNames } from "./entry-path.ts";
+import { maxDataBytes, maxDepth, maxPathBytes, type StreamRecord } from "./record.ts";
+import type { Missing, Sources } from "./sources.ts";
+import { reasonText } from "./system-error.ts";
+
+export interface TreeReaderOptions {
+  /** True: a named pipe that was named is read to its end. Default false: it is left out, as nobody may ever write to it. */
+  readonly pipes?: boolean | undefined;
+  /** Ends the waiting for whoever writes into a named pipe. Whoever reads the stream ends everything else. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told of what could not be read, by its path here. */
+  readonly onProblem?: ((problem: Missing & { readonly kind: "error" | "warning" }) => void) | undefined;
+}
+
+/** What is yielded at once, in bytes: as much as a chunk holds, so that no chunk goes with the rest of the one before. */
+const blockBytes = limits.maxChunkBytes;
+
+interface Entry {
+  readonly path: string;
+  /** In the stream. */
+  readonly name: string;
+  /** Of something that was named: links were followed. */
+  readonly stats?: Stats | undefined;
+}
+
+interface Frame {
+  readonly entries: readonly Entry[];
+  next: number;
+}
+
+/** The stream of these sources. Ending it early closes what is open. */
+export async function* readTrees(
+  found: Sources,
+  options: TreeReaderOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
+  let block = Buffer.allocUnsafeSlow(blockBytes);
+  let size = 0;
+  for await (const piece of new Reading(found, options).pieces()) {
+    for (let at = 0; at < piece.byteLength;) {
+      const count = Math.min(blockBytes - size, piece.byteLength - at);
+      block.set(piece.subarray(at, at + count), size);
+      at += count;
+      size += count;
+      if (size < blockBytes) continue;
+      yield block;
+      // Whoever has the last one may keep it.
+      block = Buffer.allocUnsafeSlow(blockBytes);
+      size = 0;
+    }
+  }
+  if (size > 0) yield block.subarray(0, size);
+}
+
+class Reading {
+  readonly #found: Sources;
+  readonly #options: TreeReaderOptions;
+  readonly #encoder = new Encoder();
+  readonly #block = Buffer.allocUnsafeSlow(maxDataBytes);
+  #files = 0;
+  #bytes = 0;
+  #errors = 0;
+
+  constructor(found: Sources, options: TreeReaderOptions) {
+    this.#found = found;
+    this.#options = options;
+  }
+
+  async *pieces(): AsyncGenerator<Uint8Array, void, void> {
+    yield this.#encoder.begin();
+    for await (const record of this.#records()) {
+      if (record.type === "data") yield* this.#encoder.data(record.bytes);
+      else yield this.#encoder.encode(record);
+    }
+    yield this.#encoder.end({ files: this.#files, bytes: this.#bytes, errors: this.#errors });
+  }
+
+  async *#records(): AsyncGenerator<BodyRecord, void, void> {
+    const { sources, missing, many } = this.#found;
+    yield { type: "begin", many };
+    for (const { path, message } of missing) yield this.#error({ path, name: path }, message);
+    const frames: Frame[] = [{ entries: sources, next: 0 }];
+    for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+      const entry = frame.entries[frame.next++];
+      if (entry === undefined) {
+        frames.pop();
+        continue;
+      }
+      const children: Entry[] = [];
+      yield* this.#entry(entry, frames.length, children);
+      if (children.length > 0) frames.push({ entries: children, next: 0 });
+    }
+  }
+
+  /** @param children gets what is in it, if it is a directory */
+  async *#entry(entry: Entry, depth: number, children: Entry[]): AsyncGenerator<BodyRecord, void, void> {
+    const { path, name, stats: known } = entry;
+    try {
+      if (Buffer.byteLength(name) > maxPathBytes || depth > maxDepth) {
+        yield this.#error(entry, "lies too deep, or its path is too long");
+        return;
+      }
+      const stats = known ?? (await lstat(path));
+      const mtime = Math.round(stats.mtimeMs);
+      const mode = stats.mode & 0o7777;
+      if (stats.isDirectory()) {
+        const inside = await this.#namesIn(path, name);
+        yield { type: "directory", path: name, mode, mtime };
+        yield* inside.problems;
+        children.push(...inside.entries);
+      } else if (stats.isSymbolicLink()) {
+        yield { type: "link", path: name, mtime, target: await readlink(path) };
+      } else if (stats.isFile()) {
+        yield* this.#file(entry);
+      } else if (known !== undefined && this.#options.pipes === true && stats.isFIFO()) {
+        yield* this.#pipe(entry);
+      } else {
+        yield this.#warning(entry, `is ${kindText(stats)} and is left out`);
+      }
+    } catch (error) {
+      yield this.#error(entry, reasonText(error));
+    }
+  }
+
+  /** First all of them, so that a directory that cannot be read is no directory of the stream, and not an empty one. */
+  async #namesIn(
+    path: string,
+    inStream: string,
+  ): Promise<{ readonly entries: readonly Entry[]; readonly problems: readonly StreamProblem[] }> {
+    const problems: StreamProblem[] = [];
+    const entries: Entry[] = [];
+    for (const raw of await readdir(path, { encoding: "buffer" })) {
+      const name = raw.toString("utf8");
+      if (Buffer.from(name).equals(raw))
+        entries.push({ path: join(path, name), name: `${inStream}/${name}` });
+      else {
+        const entry = { path: join(path, name), name: `${inStream}/${name}` };
+        problems.push(this.#error(entry, "has a name that is not UTF-8"));
+      }
+    }
+    const last = ({ name }: Entry): string => name.slice(inStream.length + 1);
+    return { entries: entries.toSorted((left, right) => compareNames(last(left), last(right))), problems };
+  }
+
+  async *#file(entry: Entry): AsyncGenerator<BodyRecord, void, void> {
+    const { path, name, stats: known } = entry;
+    // A named link was followed when it was looked at, and is followed again.
+    const follow = known !== undefined ? 0 : constants.O_NOFOLLOW;
+    // Whatever has taken its place meanwhile: a pipe would wait for a writer.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | follow);
+    const stats = await file.stat();
+    if (!stats.isFile()) {
+      yield this.#warning(entry, "is no file any more");
+      return;
+    }
+    const { size } = stats;
+    yield { type: "file", path: name, mode: stats.mode & 0o7777, mtime: Math.round(stats.mtimeMs), size };
+    yield* this.#content(entry, this.#blocks(file, size));
+    if (await hasChanged(file, stats)) yield this.#warning(entry, "was changed while it was read");
+  }
+
+  /** What somebody writes into a named pipe, until they close it. */
+  async *#pipe(entry: Entry): AsyncGenerator<BodyRecord, void, void> {
+    yield { type: "file", path: entry.name, mode: 0o644, mtime: Date.now(), size: 0 };
+    const { signal } = this.#options;
+    // No file to Node: a thread that waits for a writer could not be called back, and would keep the process.
+    const pipe = new Socket({
+      fd: openSync(entry.path, constants.O_RDONLY | constants.O_NONBLOCK),
+      readable: true,
+      writable: false,
+    });
+    const stop = (): void => void pipe.destroy();
+    signal?.addEventListener("abort", stop);
+    try {
+      yield* this.#content(entry, pipe as AsyncIterable<Uint8Array>);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      pipe.destroy();
+    }
+  }
+
+  /** Everything of a file behind its head. */
+  async *#content(entry: Entry, blocks: AsyncIterable<Uint8Array>): AsyncGenerator<BodyRecord, void, void> {
+    const digest = createHash("sha256");
+    let size = 0;
+    try {
+      for await (const bytes of blocks) {
+        digest.update(bytes);
+        size += bytes.byteLength;
+        yield { type: "data", bytes };
+      }
+    } catch (error) {
+      yield this.#error(entry, reasonText(error));
+      return;
+    }
+    yield { type: "file-end", size, sha256: digest.digest() };
+    this.#files++;
+    this.#bytes += size;
+  }
+
+  /** Of a file that grows, what was there when it was opened. Files of /proc say that they have nothing. */
+  async *#blocks(file: FileHandle, size: number): AsyncGenerator<Uint8Array, void, void> {
+    const limit = size > 0 ? size : Infinity;
+    for (let at = 0; at < limit;) {
+      const bytes = await this.#read(file, at, Math.min(limit - at, maxDataBytes));
+      if (bytes.byteLength === 0) return;
+      at += bytes.byteLength;
+      yield bytes;
+    }
+  }
+
+  /** Into the one block: whoever gets it is done with it before the next. */
+  async #read(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
+    const { bytesRead } = await file.read(this.#block, 0, length, position);
+    return this.#block.subarray(0, bytesRead);
+  }
+
+  #error({ path, name }: Pick<Entry, "path" | "name">, message: string): StreamProblem {
+    this.#errors++;
+    this.#options.onProblem?.({ path, message, kind: "error" });
+    return { type: "error", path: name, message };
+  }
+
+  #warning({ path, name }: Pick<Entry, "path" | "name">, message: string): StreamProblem {
+    this.#options.onProblem?.({ path, message, kind: "warning" });
+    return { type: "warning", path: name, message };
+  }
+}
+
+/** Any but the last. */
+type BodyRecord = Exclude<StreamRecord, { type: "end" }>;
+type StreamProblem = Extract<StreamRecord, { type: "error" | "warning" }>;
+
+async function hasChanged(file: FileHandle, before: Stats): Promise<boolean> {
+  const { size, mtimeMs } = await file.stat();
+  return size !== before.size || mtimeMs !== before.mtimeMs;
+}
+
+function kindText(stats: Stats): string {
+  if (stats.isFIFO()) return "a named pipe";
+  if (stats.isSocket()) return "a socket";
+  return "a device";
+}
+
+/** How many files there are and how many bytes they have, for whoever shows how far a copy is. What cannot be read counts nothing. */
+export async function measureTrees({
+  sources,
+}: Sources): Promise<{ readonly files: number; readonly bytes: number }> {
+  let files = 0;
+  let bytes = 0;
+  const paths = sources.map(({ path, stats }) => ({ path, stats }));
+  for (let each = paths.pop(); each !== undefined; each = paths.pop()) {
+    const { path } = each;
+    try {
+      const stats = each.stats ?? (await lstat(path));
+      if (stats.isFile()) {
+        files++;
+        bytes += stats.size;
+      } else if (stats.isDirectory()) {
+        for (const name of await readdir(path)) paths.push({ path: join(path, name), stats: undefined });
+      }
+    } catch {
+      // The reading says it.
+    }
+  }
+  return { files, bytes };
+}
