@@ -112,7 +112,7 @@ describe("host", () => {
     };
     expect(await outpost(["host", "approve", "web*"])).toEqual({
       code: 0,
-      stdout: "approved web2, web3\n",
+      stdout: "approved web[2-3]\n",
       stderr: "",
     });
     expect(await outpost(["host", "approve", "web1"])).toMatchObject({ stdout: "web1: not in quarantine\n" });
@@ -134,10 +134,10 @@ describe("host", () => {
     };
     const refused = await outpost(["host", "remove", "web*"], { input: "y\n" });
     expect(refused).toMatchObject({ code: 251, stdout: "" });
-    expect(refused.stderr).toContain("to remove web1, web2, say --yes");
+    expect(refused.stderr).toContain("to remove web[1-2], say --yes");
     expect(asked).toEqual([]);
     expect(await outpost(["host", "remove", "web*", "--yes"])).toMatchObject({
-      stdout: "removed web1, web2\n",
+      stdout: "removed web[1-2]\n",
       code: 0,
     });
     expect(asked).toEqual([["web1", "web2"]]);

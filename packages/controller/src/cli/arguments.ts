@@ -3,7 +3,7 @@
  * short command does; yargs explains what is wrong (`explain.ts`) and writes the help (`help.ts`).
  */
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import type { Command, ParsedArguments } from "./command.ts";
+import { type Command, type ParsedArguments, positionalsOf } from "./command.ts";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -35,7 +35,8 @@ async function parse(
     const { explain } = await import("./explain.ts");
     throw await explain(command, before, error);
   }
-  if (parsed.positionals.length > command.positionals.length) checkMissingDashes(command, before, rest);
+  const wanted = positionalsOf(command, (option) => Object.hasOwn(parsed.values, option));
+  if (parsed.positionals.length > wanted.length) checkMissingDashes(command, before, rest);
   const given = new Map<string, readonly string[]>();
   for (const [name, texts] of Object.entries(parsed.values)) {
     const all = (texts as (string | boolean)[]).map(String);
@@ -68,17 +69,19 @@ function checkRest({ name, takesRest }: Command, rest: readonly string[] | undef
 }
 
 function checkPositionals(
-  { name, positionals }: Command,
+  command: Command,
   { positionals: given, given: options }: Omit<ParsedArguments, "rest">,
 ): void {
+  const { name } = command;
+  const positionals = positionalsOf(command, (option) => options.has(option));
   const missing = positionals[given.length];
   const isOptional =
-    missing?.optional === true || (missing?.unless !== undefined && options.has(missing.unless));
+    missing?.optional === true || missing?.unless?.some((option) => options.has(option)) === true;
   if (missing !== undefined && !isOptional) {
     throw new UsageError(`${missing.name} is missing: ${missing.describe}`, name);
   }
   const extra = given[positionals.length];
-  if (extra !== undefined) {
+  if (extra !== undefined && positionals.at(-1)?.several !== true) {
     throw new UsageError(`there is nothing that ${JSON.stringify(extra)} could be`, name);
   }
 }
@@ -97,7 +100,10 @@ function checkMissingDashes(
     strict: false,
     tokens: true,
   });
-  const extra = tokens.filter(({ kind }) => kind === "positional")[command.positionals.length];
+  const wanted = positionalsOf(command, (option) =>
+    tokens.some((token) => token.kind === "option" && token.name === option),
+  );
+  const extra = tokens.filter(({ kind }) => kind === "positional")[wanted.length];
   if (extra === undefined) return;
   const isTypo = tokens.some(
     (token) =>

@@ -26,6 +26,8 @@ interface Shape {
   /** The default, in words. */
   readonly defaultText?: string;
   readonly complete?: Completion;
+  /** The heading that it stands under in the help, e.g. `Roll-outs`. */
+  readonly group?: string;
   /** True: what was given may hold a secret, and stands in no message. */
   readonly sensitive?: boolean;
 }
@@ -97,8 +99,12 @@ export interface Positional {
   readonly name: string;
   readonly describe: string;
   readonly optional?: boolean;
-  /** It may be left out when this option is given. */
-  readonly unless?: string;
+  /** True, of the last one: there may be more of them. */
+  readonly several?: boolean;
+  /** It may be left out when one of these options is given. */
+  readonly unless?: readonly string[];
+  /** There is such a word only when this option is given. */
+  readonly when?: string;
   readonly choices?: readonly string[];
   readonly complete?: Completion;
 }
@@ -136,6 +142,20 @@ export interface ParsedArguments {
   readonly positionals: readonly string[];
   readonly given: ReadonlyMap<string, readonly string[]>;
   readonly rest: readonly string[] | undefined;
+}
+
+/** The same options, under a heading of their own in the help. */
+export function under<O extends Options>(group: string, options: O): O {
+  const entries = Object.entries(options).map(([name, option]) => [name, { ...option, group }]);
+  return Object.fromEntries(entries) as O;
+}
+
+/** The words that a command takes besides options, when these options are given. */
+export function positionalsOf(
+  { positionals }: Pick<CommandDefinition<Options>, "positionals">,
+  isGiven: (option: string) => boolean,
+): readonly Positional[] {
+  return positionals.filter(({ when }) => when === undefined || isGiven(when));
 }
 
 export function defineCommand<O extends Options>(definition: CommandDefinition<O>): Command {

@@ -1,6 +1,6 @@
 /** What an unfinished word could become, from the commands' tables and what the controller knows. */
 import type { Client } from "../client/index.ts";
-import type { Command, Completion, Option } from "./command.ts";
+import { type Command, type Completion, type Option, positionalsOf } from "./command.ts";
 import { commands, groups } from "./commands/index.ts";
 
 export interface Candidate {
@@ -50,8 +50,9 @@ async function ofCommand(command: Command, before: readonly string[], current: s
   const valued = previous === undefined ? undefined : optionOf(command, previous);
   if (valued !== undefined && valued.kind !== "flag") return values(valued, current);
   if (current.startsWith("-")) return optionWords(command, before);
-  const position = positionalsIn(command, before);
-  const positional = command.positionals[position];
+  const wanted = positionalsOf(command, (option) => before.includes(`--${option}`));
+  const last = wanted.at(-1);
+  const positional = wanted[positionalsIn(command, before)] ?? (last?.several === true ? last : undefined);
   return positional === undefined ? optionWords(command, before) : values(positional, current);
 }
 
@@ -116,10 +117,11 @@ async function values({ choices, complete }: Completed, current: string): Promis
   }
 }
 
-/** Hosts and labels, behind the commas that are there already. */
+/** Hosts, labels and groups, behind the operators that are there already. */
 async function targets(current: string): Promise<Candidate[]> {
-  const head = current.slice(0, current.lastIndexOf(",") + 1);
-  const chosen = new Set(head.split(","));
+  const head = /^(?:.*[,&!^(\s])?/.exec(current)![0];
+  if (current.startsWith("@", head.length)) return groupNames(head);
+  const chosen = new Set(head.split(/[,&!^(\s]/));
   const found = await hosts();
   const labels = [...new Set(found.flatMap(({ labels: each }) => each))].map((word) => ({
     word,
@@ -128,6 +130,16 @@ async function targets(current: string): Promise<Candidate[]> {
   return [...found, ...labels]
     .filter(({ word }) => !chosen.has(word))
     .map(({ word, about }) => ({ word: `${head}${word}`, about }));
+}
+
+/** Of this machine: nobody is asked. */
+async function groupNames(head: string): Promise<Candidate[]> {
+  const { groupsHere } = await import("../client/written-out.ts");
+  const names = await groupsHere().then(
+    (groupsOfUser) => groupsOfUser.names(),
+    () => [],
+  );
+  return names.map((name) => ({ word: `${head}@${name}`, about: "group" }));
 }
 
 async function hosts(): Promise<{ word: string; about: string; labels: string[] }[]> {

@@ -3,7 +3,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { value } from "./command.ts";
-import { type Listen, parseListen } from "./listen.ts";
+import { type Listen, listenText, parseListen } from "./listen.ts";
+import { type MetricsOffer, metricsText, parseMetrics } from "./metrics-option.ts";
 
 export const directoryOption = {
   dir: value("The controller's directory", {
@@ -25,17 +26,40 @@ export function controllerDirectory(given: string | undefined, env: NodeJS.Proce
 
 const fileName = "controller.json";
 
-/** What `controller init` was told, for `controller start`. */
-export async function writeListen(directory: string, listen: string): Promise<void> {
-  await writeFile(join(directory, fileName), `${JSON.stringify({ listen }, undefined, 2)}\n`);
+/** What `controller start` is to do, where it is not told otherwise. */
+export interface StartSettings {
+  readonly listen?: Listen | undefined;
+  readonly metrics?: MetricsOffer | undefined;
 }
 
-/** `undefined` when nothing was written, or somebody has made it unreadable: then the default holds. */
-export async function readListen(directory: string): Promise<Listen | undefined> {
+/** Writes down what is given, for `controller start`; the rest stays. */
+export async function writeStartSettings(directory: string, settings: StartSettings): Promise<void> {
+  const { listen, metrics } = { ...(await readStartSettings(directory)), ...known(settings) };
+  const written = {
+    ...(listen === undefined ? {} : { listen: listenText(listen) }),
+    ...(metrics === undefined ? {} : { metrics: metricsText(metrics) }),
+  };
+  await writeFile(join(directory, fileName), `${JSON.stringify(written, undefined, 2)}\n`);
+}
+
+/** What was not written, or somebody has made unreadable, is left out: then the default holds. */
+export async function readStartSettings(directory: string): Promise<StartSettings> {
+  const text = await readFile(join(directory, fileName), "utf8").catch(() => "{}");
+  const { listen, metrics } = parsed(() => JSON.parse(text) as Record<string, unknown>) ?? {};
+  return known({
+    listen: typeof listen === "string" ? parsed(() => parseListen(listen)) : undefined,
+    metrics: typeof metrics === "string" ? parsed(() => parseMetrics(metrics)) : undefined,
+  });
+}
+
+function parsed<T>(parse: () => T): T | undefined {
   try {
-    const { listen } = JSON.parse(await readFile(join(directory, fileName), "utf8")) as { listen?: unknown };
-    return typeof listen === "string" ? parseListen(listen) : undefined;
+    return parse();
   } catch {
     return undefined;
   }
+}
+
+function known({ listen, metrics }: StartSettings): StartSettings {
+  return { ...(listen === undefined ? {} : { listen }), ...(metrics === undefined ? {} : { metrics }) };
 }

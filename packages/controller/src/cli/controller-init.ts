@@ -5,9 +5,10 @@ import { ErrorCode, OutpostError } from "@outpost/protocol";
 import { type Context, Contexts, readContext, writeContext } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { contextNameFor } from "./context-name.ts";
-import { controllerDirectory, writeListen } from "./controller-directory.ts";
+import { controllerDirectory, writeStartSettings } from "./controller-directory.ts";
 import { loadServer } from "./load-server.ts";
 import { isLocal, type Listen, listenText } from "./listen.ts";
+import type { MetricsOffer } from "./metrics-option.ts";
 import { quote } from "./quote.ts";
 import { fingerprintText } from "./render/certificate-text.ts";
 import { print } from "./render/records.ts";
@@ -16,6 +17,8 @@ import { UsageError } from "./usage-error.ts";
 export interface InitOptions {
   readonly directory: string;
   readonly listen: Listen;
+  /** Default off. */
+  readonly metrics?: MetricsOffer | undefined;
   readonly names: readonly string[];
   readonly operator: string | undefined;
   /** What the operator's context is to be called. */
@@ -33,7 +36,7 @@ export async function init(options: InitOptions): Promise<number> {
 
 /** What `init` does, without a word. @throws OutpostError as `init` */
 export async function setUp(options: Omit<InitOptions, "output">): Promise<InitDocument> {
-  const { directory, listen, names: given } = options;
+  const { directory, listen, metrics, names: given } = options;
   const place = await contextPlace(options);
   const names = certificateNames(options);
   const { initController } = await loadServer();
@@ -60,7 +63,7 @@ export async function setUp(options: Omit<InitOptions, "output">): Promise<InitD
     await rmdir(place.directory).catch(() => {});
     throw error;
   });
-  await writeListen(directory, listenText(listen));
+  await writeStartSettings(directory, { listen, metrics });
   return {
     directory,
     fingerprint,

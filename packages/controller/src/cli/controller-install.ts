@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import { type Program, type ProgramVersion, replace, type Systemd } from "@outpost/service";
 import type { OutputFormat } from "./command.ts";
-import { readListen, writeListen } from "./controller-directory.ts";
+import { readStartSettings, writeStartSettings } from "./controller-directory.ts";
 import { identityText, type InitDocument, setUp } from "./controller-init.ts";
 import {
   controllerProgram,
@@ -18,6 +18,7 @@ import {
 } from "./controller-service.ts";
 import { controllerUnit, controllerUnitText, controllerUser } from "./controller-unit.ts";
 import { defaultListen, type Listen, listenText } from "./listen.ts";
+import type { MetricsOffer } from "./metrics-option.ts";
 import { print } from "./render/records.ts";
 import { ensureUser, giveTo } from "./service-user.ts";
 
@@ -25,6 +26,8 @@ export interface InstallOptions {
   readonly directory: string;
   /** Default: as before, else `defaultListen`. */
   readonly listen: Listen | undefined;
+  /** Default: as before, else off. */
+  readonly metrics: MetricsOffer | undefined;
   readonly names: readonly string[];
   readonly operator: string | undefined;
   /** What the first operator's context is to be called. */
@@ -48,9 +51,9 @@ export async function install(options: InstallOptions): Promise<number> {
   const program = programToInstall(systemd, options);
   await ensureUser(controllerUser);
   const created = await initOnce(options);
-  if (options.listen !== undefined) await writeListen(directory, listenText(options.listen));
+  await writeStartSettings(directory, { listen: options.listen, metrics: options.metrics });
   await giveTo(`${controllerUser}:${controllerUser}`, directory);
-  const listen = (await readListen(directory)) ?? defaultListen;
+  const listen = (await readStartSettings(directory)).listen ?? defaultListen;
   const version = await addOnce(program);
   const { launcher, prefix } = program;
   await replace({
@@ -102,7 +105,7 @@ function programToInstall(systemd: Systemd, { directory, prefix }: InstallOption
 
 /** Sets the controller up, unless there is one. The first operator is who called sudo, not root. */
 async function initOnce(options: InstallOptions): Promise<InitDocument | undefined> {
-  const { directory, listen = defaultListen, names, operator, context, force } = options;
+  const { directory, listen = defaultListen, metrics, names, operator, context, force } = options;
   // Without the second one it is of version 0.1, to which `setUp` adds what is missing.
   if (["ca.crt", "operators.crt"].every((name) => existsSync(join(directory, name)))) return undefined;
   const caller = await sudoCaller();
@@ -113,6 +116,7 @@ async function initOnce(options: InstallOptions): Promise<InitDocument | undefin
   const created = await setUp({
     directory,
     listen,
+    metrics,
     names,
     operator: operator ?? caller?.name,
     context,

@@ -10,12 +10,21 @@ import { UsageError } from "./usage-error.ts";
 export async function reportFailure(reason: unknown, args: readonly string[]): Promise<number> {
   const error = fromReason(reason);
   await say(`${error.message}${nextStep(error)}`);
+  await pointAtExpression(error);
   // A fault of ours: whoever reports it needs the place.
   if (error.code === ErrorCode.internal && reason instanceof Error && !(reason instanceof OutpostError)) {
     await stderr.write(`${printableMessage(reason.stack ?? "")}\n`).catch(() => {});
   }
   await tellProgram(error, args);
   return exitCodeFor(error);
+}
+
+/** Where a target expression cannot be read. */
+async function pointAtExpression({ data: { expression, position } }: OutpostError): Promise<void> {
+  if (typeof expression !== "string" || typeof position !== "number") return;
+  const { pointAt } = await import("@outpost/protocol/targets");
+  const lines = pointAt(expression, position).split("\n");
+  await stderr.write(lines.map((line) => `  ${line}\n`).join("")).catch(() => {});
 }
 
 function fromReason(reason: unknown): OutpostError {

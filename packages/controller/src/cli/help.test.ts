@@ -20,7 +20,8 @@ describe.each(Object.entries(commands))("%s", (name, { load, hidden }) => {
   });
 
   test.runIf(hidden !== true)("it has --output", async () => {
-    expect((await load()).options["output"]?.choices).toEqual(["text", "json", "ndjson"]);
+    const forPeople = ["invoke", "job receive"].includes(name) ? ["stream", "group", "table"] : ["text"];
+    expect((await load()).options["output"]?.choices).toEqual([...forPeople, "json", "ndjson"]);
   });
 
   test.runIf(name.includes(" "))("its first word is a group", () => {
@@ -48,8 +49,9 @@ test("the help of job wait, as a whole", async () => {
     ID: the job: its id, the beginning of it, or its name
 
     Exit codes: 0 all succeeded; else the highest of the hosts' exit codes (128+n for signal n), 124
-    timed out, 250 lost or unknown, 251 wrong usage, 252 another error (e.g. the controller cannot be
-    reached), 253 denied, 254 a host was unreachable, 130 interrupted by Ctrl-C."
+    timed out, 249 a roll-out was stopped before a host had its turn or a check failed, 250 lost or
+    unknown, 251 wrong usage, 252 another error (e.g. the controller cannot be reached), 253 denied, 254
+    a host was unreachable, 130 interrupted by Ctrl-C."
   `);
 });
 
@@ -60,6 +62,7 @@ describe("completion without a controller", () => {
   test("commands", async () => {
     expect(await words("")).toEqual([
       "controller",
+      "targets",
       "token",
       "host",
       "operator",
@@ -70,8 +73,10 @@ describe("completion without a controller", () => {
       "session",
       "job",
       "invoke",
+      "copy",
       "enter",
       "sign-in",
+      "doctor",
       "completion",
     ]);
     expect(await words("job", "s")).toEqual(["start", "show", "stop"]);
@@ -93,6 +98,7 @@ describe("completion without a controller", () => {
       "drop-oldest",
     ]);
     expect(await words("invoke", "--busy", "f")).toEqual(["fail"]);
+    expect(await words("invoke", "--rerun", "4k7m", "s")).toEqual(["stopped", "skipped"]);
   });
 
   test("nothing behind --, nor for what is no command", async () => {

@@ -13,9 +13,10 @@ function helpColumns(): number {
 /** yargs as it would read this command. */
 export function commandLine(command: Command, args: readonly string[]): Argv {
   const pattern = command.positionals
-    .map(({ name, optional, unless }) =>
-      optional === true || unless !== undefined ? `[${name}]` : `<${name}>`,
-    )
+    .map(({ name, optional, several, unless, when }) => {
+      const word = several === true ? `${name}..` : name;
+      return optional === true || unless !== undefined || when !== undefined ? `[${word}]` : `<${word}>`;
+    })
     .join(" ");
   return base(args, `outpost ${command.name}`)
     .usage([...command.usage.map((line) => `outpost ${line}`), "", command.description].join("\n"))
@@ -71,8 +72,9 @@ function withOptions(argv: Argv, { options, examples }: Command): Argv {
   return built;
 }
 
-function yargsOption({ kind, describe, short, choices, defaultText }: Option<unknown>) {
+function yargsOption({ kind, describe, short, choices, defaultText, group }: Option<unknown>) {
   return {
+    ...(group === undefined ? {} : { group: `${group}:` }),
     describe: defaultText === undefined ? describe : `${describe} [default: ${defaultText}]`,
     ...(kind === "flag" ? { type: "boolean" as const } : { type: "string" as const, requiresArg: true }),
     ...(kind === "list" ? { array: true, nargs: 1 } : {}),

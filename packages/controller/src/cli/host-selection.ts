@@ -5,9 +5,10 @@ import type { Client } from "../client/index.ts";
 
 /** @throws OutpostError `invalid_argument`; `not_found` naming the term that no host fits */
 export async function selectHosts(
-  client: Pick<Client, "hosts">,
+  client: Pick<Client, "hosts" | "writtenOut">,
   targets: string,
 ): Promise<readonly HostInfo[]> {
-  const terms = parse(targets);
-  return evaluate(terms, await client.hosts());
+  const written = await client.writtenOut(targets);
+  const read = parse(written);
+  return evaluate(read, await client.hosts());
 }

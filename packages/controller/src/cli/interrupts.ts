@@ -1,4 +1,9 @@
 /** Ctrl-C, counted. */
+import { setTimeout } from "node:timers/promises";
+import { hideFooter } from "./render/sink.ts";
+
+/** How long the status line may take to go, in milliseconds: a terminal that is stopped never lets it. */
+const footerMs = 100;
 
 /** Calls back at each SIGINT, with how many there were. `using` it puts the usual behaviour back. */
 export function onInterrupt(callback: (count: number) => void): Disposable {
@@ -14,5 +19,5 @@ export function onInterrupt(callback: (count: number) => void): Disposable {
  */
 export function dieOfInterrupt(): void {
   process.removeAllListeners("SIGINT");
-  process.kill(process.pid, "SIGINT");
+  void Promise.race([hideFooter(), setTimeout(footerMs)]).then(() => process.kill(process.pid, "SIGINT"));
 }

@@ -1,23 +1,30 @@
 /** What `invoke` and `job start` have in common: what to run, where and how. */
 import { basename } from "node:path";
-import type { StartOptions } from "../client/index.ts";
-import { choice, flag, type Given, list, type Positional, value } from "./command.ts";
+import type { Client, StartOptions } from "../client/index.ts";
+import { choice, flag, type Given, list, type Positional, under, value } from "./command.ts";
 import { parseDuration } from "./duration.ts";
 import { configurationOptions } from "./configuration-options.ts";
+import { kindPositional, parseKinds, type RerunKind, rerunOptions } from "./rerun-options.ts";
+import { rolloutOptions, rolloutStart } from "./rollout-options.ts";
 import { readSecrets, secretOptions } from "./secret-options.ts";
 import { unreadableText } from "./unreadable.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const targetsPositional: Positional = {
   name: "TARGETS",
-  describe: "the hosts: names, patterns and labels, separated by commas, e.g. web1,web2 or 'web*' or role=db",
+  describe:
+    "the hosts: names (web1,web2), patterns ('web*'), ranges ('web[01-20]'), labels (role=db), facts ('mem>=8GiB'), groups " +
+    "(@eu), joined by , & ! ^ and or not ( ), see docs/targets.md",
   complete: "targets",
 };
 
-/** The hosts of a job, which may go without saying when it runs in sessions. */
-export const jobTargetsPositional: Positional = { ...targetsPositional, unless: "session" };
+/** The hosts of a job, which may go without saying when it runs in sessions, or where an earlier one ran. */
+const jobTargetsPositional: Positional = { ...targetsPositional, unless: ["session", "rerun"] };
 
-export const jobOptions = {
+/** The words of a command that starts jobs. */
+export const jobPositionals: readonly Positional[] = [kindPositional, jobTargetsPositional];
+
+const workOptions = {
   command: value("Shell text, run by the host's sh -c, instead of a command behind --", {
     short: "c",
     argument: "TEXT",
@@ -49,6 +56,12 @@ export const jobOptions = {
   ]),
 } as const;
 
+export const jobOptions = {
+  ...under("What to run", workOptions),
+  ...rolloutOptions,
+  ...rerunOptions,
+} as const;
+
 function parseSessions(text: string): readonly string[] {
   const names = text.split(",").map((name) => name.trim());
   if (names.includes("")) throw new Error("is not a list of sessions");
@@ -69,24 +82,77 @@ export function parseRemoteDirectory(text: string): string {
 
 type JobGiven = Given<typeof jobOptions>;
 
+/** What is given on the command line: a job, or what is to be different of an earlier one that is run again. */
+export interface GivenStart extends Omit<StartOptions, "command"> {
+  /** Absent only with `rerun`. */
+  readonly command: StartOptions["command"] | undefined;
+  readonly rerun: Rerun | undefined;
+}
+
+export interface Rerun {
+  /** An id, the beginning of one, or a name. */
+  readonly job: string;
+  readonly kinds: ReadonlySet<RerunKind>;
+}
+
 /** @param name of the command, for errors. @throws UsageError; OutpostError `invalid_argument` for an unreadable script */
-export async function startOptions(name: string, given: JobGiven): Promise<StartOptions> {
-  const { env, cwd, timeout, stdin, name: jobName, session, busy, configuration, user } = given.options;
-  if (session !== undefined) checkInSession(name, given);
-  return {
-    targets: given.positionals[0],
-    sessions: session,
-    busy: session === undefined ? undefined : busy,
-    command: await commandOf(name, given),
-    env: Object.fromEntries(env),
-    secrets: await readSecrets(name, given.options),
+export async function startOptions(name: string, given: JobGiven): Promise<GivenStart> {
+  const {
+    env,
     cwd,
+    timeout,
+    stdin,
+    name: jobName,
+    session,
+    busy,
     configuration,
     user,
+    check,
+  } = given.options;
+  if (session !== undefined) checkInSession(name, given);
+  const rerun = rerunOf(name, given);
+  const place = { env: Object.fromEntries(env), cwd, configuration, user };
+  return {
+    targets: targetsOf(given),
+    sessions: session,
+    busy: session === undefined ? undefined : busy,
+    command: hasCommand(given) || rerun === undefined ? await commandOf(name, given) : undefined,
+    ...place,
+    secrets: await readSecrets(name, given.options),
     timeoutMs: timeout,
     name: jobName,
+    ...rolloutStart(name, given.options, session !== undefined),
+    // As the job itself: it looks at what that has done.
+    ...(check === undefined
+      ? {}
+      : { check: { command: { kind: "shell", text: check }, ...place, timeoutMs: timeout } }),
     ...(stdin ? { input: process.stdin as AsyncIterable<Uint8Array> } : {}),
+    rerun,
   };
+}
+
+/** What is to be started. @throws OutpostError when an earlier job cannot be run again */
+export async function started(client: Client, given: GivenStart): Promise<StartOptions> {
+  const { rerun, command, ...options } = given;
+  if (rerun === undefined) return { ...options, command: command! };
+  return (await import("./rerun.ts")).resolved(client, { ...options, command }, rerun);
+}
+
+function targetsOf({ positionals, options }: JobGiven): string | undefined {
+  return positionals[options.rerun === undefined ? 0 : 1];
+}
+
+function rerunOf(name: string, { positionals, options }: JobGiven): Rerun | undefined {
+  const { rerun: job, session } = options;
+  if (job === undefined) return undefined;
+  if (session !== undefined) {
+    throw new UsageError("--rerun runs where the earlier job ran; leave --session out", name);
+  }
+  return { job, kinds: parseKinds(positionals[0]!, name) };
+}
+
+function hasCommand({ options, rest }: JobGiven): boolean {
+  return options.command !== undefined || options.script !== undefined || (rest ?? []).length > 0;
 }
 
 /** What a session has, and what runs in it cannot bring along. @throws UsageError */
@@ -106,10 +172,8 @@ function checkInSession(name: string, { options }: JobGiven): void {
   }
 }
 
-async function commandOf(
-  name: string,
-  { positionals, options, rest }: JobGiven,
-): Promise<StartOptions["command"]> {
+async function commandOf(name: string, given: JobGiven): Promise<StartOptions["command"]> {
+  const { options, rest } = given;
   const { command: text, script } = options;
   if (text !== undefined && script !== undefined) {
     throw new UsageError("-c and --script exclude each other", name);
@@ -130,7 +194,7 @@ async function commandOf(
   }
   if (rest === undefined || rest.length === 0) {
     const place = [
-      positionals[0],
+      targetsOf(given),
       options.session === undefined ? undefined : `--session ${options.session.join(",")}`,
     ];
     const head = ["outpost", name, ...place.filter((part) => part !== undefined)].join(" ");

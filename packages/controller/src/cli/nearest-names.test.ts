@@ -22,6 +22,8 @@ const notFound = (data: Record<string, unknown>): OutpostError =>
 test.each([
   [{ target: "webb" }, "web1 or web2"],
   [{ target: "bd1" }, "db1"],
+  [{ target: "wbe1", missing: ["wbe1"] }, "web1"],
+  [{ target: "bd1,wbe[1-2]", missing: ["bd1", "wbe1", "wbe2"] }, "db1 or web1 or web2"],
   [{ target: "role=wbe" }, "role=web"],
   [{ session: "depoly" }, "deploy"],
   [{ session: "4k7mabcdefhg" }, "4k7mabcdefgh"],

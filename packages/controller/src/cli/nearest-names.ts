@@ -20,9 +20,10 @@ export async function withNearestNames(error: unknown, client: NameSource): Prom
 }
 
 async function nearestNames(
-  { target, job, session, host }: Readonly<Record<string, unknown>>,
+  { target, missing, job, session, host }: Readonly<Record<string, unknown>>,
   client: NameSource,
 ): Promise<readonly string[]> {
+  if (Array.isArray(missing)) return nearHosts(missing as readonly string[], client);
   if (typeof target === "string") return nearest(target, await targets(client, target), maxNames);
   if (typeof session === "string" && typeof host !== "string") {
     return nearestOf(
@@ -43,6 +44,15 @@ async function nearestNames(
     hosts.map((each) => each.host),
     maxNames,
   );
+}
+
+/** Hosts that are not there: of the first few, which each may have meant. */
+async function nearHosts(missing: readonly string[], client: NameSource): Promise<readonly string[]> {
+  const hosts = (await client.hosts()).map(({ name }) => name);
+  const found = missing
+    .slice(0, maxNames)
+    .flatMap((name) => nearest(name, hosts, missing.length === 1 ? maxNames : 1));
+  return [...new Set(found)];
 }
 
 async function targets(client: NameSource, target: string): Promise<readonly string[]> {

@@ -1,11 +1,11 @@
 /** Receives a job's output, and says what it means when there is none. */
 import { ExitCode } from "../client/exit-code.ts";
-import type { Job, ReceiveOptions, SummaryEvent } from "../client/index.ts";
-import type { OutputFormat } from "./command.ts";
+import type { Client, Job, ReceiveOptions, SummaryEvent } from "../client/index.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
-import { rendererFor } from "./render/renderer.ts";
-import { namesText } from "./render/summary.ts";
+import { rendererFor, type RendererOptions } from "./render/renderer.ts";
+import { foldedNames } from "./render/names.ts";
 import { say } from "./render/sink.ts";
+import type { RolloutFollower } from "./rollout-follower.ts";
 
 export interface ReceiveCommandOptions {
   readonly follow: boolean;
@@ -15,15 +15,25 @@ export interface ReceiveCommandOptions {
   readonly timestamps: boolean;
   readonly "from-start": boolean;
   readonly remove: boolean;
-  readonly output: OutputFormat;
 }
 
 /** @returns the exit code */
-export async function receiveJob(job: Job, options: ReceiveCommandOptions): Promise<number> {
-  const { output: format, timestamps } = options;
-  const renderer = await rendererFor({ format, timestamps });
+export async function receiveJob(
+  client: Client,
+  job: Job,
+  options: ReceiveCommandOptions,
+  rendering: RendererOptions,
+): Promise<number> {
+  const renderer = await rendererFor(rendering);
+  const narrates = rendering.format !== "json" && rendering.format !== "ndjson";
   const ending = new AbortController();
-  using _interrupts = onInterrupt((count) => (count === 1 ? ending.abort() : dieOfInterrupt()));
+  const leave = (): void =>
+    void renderer
+      .interrupted()
+      .catch(() => {})
+      .finally(() => ending.abort());
+  using _interrupts = onInterrupt((count) => (count === 1 ? leave() : dieOfInterrupt()));
+  using follower = options.follow ? await followerOf(client, job, narrates) : undefined;
   let isEmpty = true;
   let summary: SummaryEvent | undefined;
   try {
@@ -32,9 +42,10 @@ export async function receiveJob(job: Job, options: ReceiveCommandOptions): Prom
       isEmpty &&= event.type !== "out" && event.type !== "gap";
       if (event.type === "summary") {
         summary = event;
-        if (format === "text") await explain(job, options, isEmpty, event);
+        if (narrates) await explain(job, options, isEmpty, event);
       }
       await renderer.event(event);
+      await follower?.event(event);
     }
   } catch (error) {
     if (!ending.signal.aborted) throw error;
@@ -43,8 +54,16 @@ export async function receiveJob(job: Job, options: ReceiveCommandOptions): Prom
     return ExitCode.interrupted;
   }
   await renderer.finish();
+  if (narrates) await follower?.finished();
   if (options.remove) await remove(job, summary);
   return summary?.exitCode ?? ExitCode.unknown;
+}
+
+/** Whoever looks on is told how the roll-out goes, and asked nothing: that is for whoever has started it. */
+async function followerOf(client: Client, job: Job, narrates: boolean): Promise<RolloutFollower | undefined> {
+  if (job.rollout === undefined) return undefined;
+  const { RolloutFollower } = await import("./rollout-follower.ts");
+  return new RolloutFollower({ client, job, asks: false, narrates, leave: () => {} });
 }
 
 function receiveOptions(options: ReceiveCommandOptions): ReceiveOptions {
@@ -64,19 +83,33 @@ async function explain(
   job: Job,
   options: ReceiveCommandOptions,
   isEmpty: boolean,
-  { running }: SummaryEvent,
+  { running, queued }: SummaryEvent,
 ): Promise<void> {
   const nothing = options["from-start"] ? "no output yet" : "nothing new since the last receive";
-  if (running.length > 0 && !options.follow) {
+  if (running.length + queued.length > 0 && !options.follow) {
     const again = `take it up again with: outpost job receive ${job.id} --follow`;
-    await say(`${isEmpty ? `${nothing}; ` : ""}${namesText(running)} still running; ${again}`);
+    const still = [
+      ...(running.length === 0 ? [] : [`${await foldedNames(running)} still running`]),
+      ...(queued.length === 0
+        ? []
+        : [`${await foldedNames(queued)} still waiting for ${await waitText(job)}`]),
+    ].join("; ");
+    await say(`${isEmpty ? `${nothing}; ` : ""}${still}; ${again}`);
   } else if (isEmpty) {
     await say(nothing);
   }
 }
 
+/** What jobs that have not begun wait for. */
+async function waitText({ rollout, name, id, hosts }: Job): Promise<string> {
+  if (rollout === undefined) return "the host to come back";
+  if (rollout.state !== "paused") return "their turn";
+  const { pausedText } = await import("./rollout-notices.ts");
+  return `their turn (${pausedText(rollout, hosts.length)}: outpost job resume ${name ?? id})`;
+}
+
 async function remove(job: Job, summary: SummaryEvent | undefined): Promise<void> {
-  if (summary === undefined || summary.running.length > 0) {
+  if (summary === undefined || summary.running.length + summary.queued.length > 0) {
     await say("not removed: it has not ended");
     return;
   }

@@ -3,16 +3,16 @@ import type { SessionOutcome } from "@outpost/protocol";
 import { ExitCode } from "../client/exit-code.ts";
 import type { OutputFormat } from "./command.ts";
 import { exitCodeFor } from "./failure.ts";
+import { foldedNames } from "./render/names.ts";
 import { print } from "./render/records.ts";
 import { say } from "./render/sink.ts";
-import { namesText } from "./render/summary.ts";
 
 export interface OutcomesReport {
   readonly session: { readonly id: string; readonly name?: string | undefined };
   readonly hosts: readonly SessionOutcome[];
   readonly format: OutputFormat;
   /** What is printed for people. */
-  readonly text: (succeeded: readonly string[]) => string;
+  readonly text: (succeeded: readonly string[]) => string | Promise<string>;
 }
 
 /** @returns the exit code: the highest of the failures' */
@@ -25,7 +25,7 @@ export async function reportOutcomes({ session, hosts, format, text }: OutcomesR
     records: hosts,
     text: () => (succeeded.length === 0 ? "" : text(succeeded)),
   });
-  for (const [message, names] of byMessage(failed)) await say(`${namesText(names)}: ${message}`);
+  for (const [message, names] of byMessage(failed)) await say(`${await foldedNames(names)}: ${message}`);
   return Math.max(ExitCode.succeeded, ...failed.map(({ error }) => exitCodeFor(error)));
 }
 

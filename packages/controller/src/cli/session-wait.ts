@@ -4,7 +4,7 @@ import { ExitCode } from "../client/exit-code.ts";
 import type { OutputFormat } from "./command.ts";
 import { print } from "./render/records.ts";
 import { say } from "./render/sink.ts";
-import { namesText } from "./render/summary.ts";
+import { foldedNames } from "./render/names.ts";
 
 /** @returns the exit code */
 export async function reportSessionWait(
@@ -19,13 +19,13 @@ export async function reportSessionWait(
   const ended = sessions.filter(({ status }) => status.state === "closed" || status.state === "broken");
   if (until === "available" && ended.length > 0) {
     const why = ended[0]!.status.reason?.message;
-    const names = namesText(ended.map(({ host }) => host));
+    const names = await foldedNames(ended.map(({ host }) => host));
     await say(`${reference} has ended on ${names}${why === undefined ? "" : `: ${why}`}`);
     return ExitCode.failed;
   }
   const waiting = sessions.filter(({ status }) =>
     until === "ended" ? !ended.some((info) => info.status === status) : status.availability !== "available",
   );
-  await say(`timed out; not ${until} on ${namesText(waiting.map(({ host }) => host))}`);
+  await say(`timed out; not ${until} on ${await foldedNames(waiting.map(({ host }) => host))}`);
   return ExitCode.timedOut;
 }

@@ -18,7 +18,7 @@ export async function stopJob(job: Job, { host, grace, output }: StopCommandOpti
     ...(hosts.length === 0 ? {} : { hosts }),
     ...(grace === undefined ? {} : { graceMs: grace }),
   });
-  const text = async (): Promise<string> => (await import("./render/job-view.ts")).jobsTable(jobs);
+  const text = async (): Promise<string> => (await import("./render/job-view.ts")).jobsText(jobs);
   await print(output, { json: { job: job.id, jobs }, records: jobs, text });
   return jobs.some(({ refused }) => refused !== undefined) ? ExitCode.denied : ExitCode.succeeded;
 }

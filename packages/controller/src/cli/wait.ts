@@ -1,41 +1,45 @@
 /** What a wait found. */
-import { ExitCode, exitCodeOf } from "../client/exit-code.ts";
-import type { ExitEvent, JobView } from "../client/index.ts";
+import { summarise } from "../client/summary.ts";
+import { ExitCode } from "../client/exit-code.ts";
+import type { Job, JobView } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
+import { exitOf } from "./job-exit.ts";
 import { print } from "./render/records.ts";
 import { say } from "./render/sink.ts";
-import { namesText, summaryLines } from "./render/summary.ts";
+import { foldedNames } from "./render/names.ts";
+import { summaryLines } from "./render/summary.ts";
+
+/** Before a wait that may be long because somebody has to do something first. */
+export async function warnOfPause({ rollout, id, name, hosts }: Job): Promise<void> {
+  if (rollout?.state !== "paused") return;
+  const { pausedText } = await import("./rollout-notices.ts");
+  await say(`${pausedText(rollout, hosts.length)}; to go on: outpost job resume ${name ?? id}`);
+}
 
 /** @returns the exit code: the highest of the jobs that have ended */
 export async function reportWait(
   result: JobView & { readonly ended: boolean },
   format: OutputFormat,
 ): Promise<number> {
-  const exits = result.jobs.map((info) => exitOf(info));
-  const running = exits.filter(({ ended }) => !ended);
+  const exits = result.jobs.map(exitOf);
+  const going = exits.filter(({ ended, queued }) => !ended && queued === undefined);
+  const queued = exits.filter((exit) => !exit.ended && exit.queued !== undefined);
   await print(format, { json: result, records: result.jobs, text: () => "" });
   if (format === "text") {
-    for (const line of summaryLines(
-      exits.filter(({ ended }) => ended),
-      true,
-    ))
-      await say(line);
-    if (!result.ended) await say(`timed out; not ended on ${namesText(running.map(({ host }) => host))}`);
+    const ended = exits.filter((exit) => exit.ended);
+    if (ended.some(({ state }) => state !== "completed")) {
+      for (const line of await summaryLines(ended)) await say(line);
+    }
+    if (!result.ended) {
+      const parts = [
+        ...(going.length === 0 ? [] : [`not ended on ${await foldedNames(going.map(({ host }) => host))}`]),
+        ...(queued.length === 0
+          ? []
+          : [`not begun yet on ${await foldedNames(queued.map(({ host }) => host))}`]),
+      ];
+      await say(`timed out; ${parts.join("; ")}`);
+    }
   }
   if (!result.ended) return ExitCode.timedOut;
-  return Math.max(ExitCode.succeeded, ...exits.map(exitCodeOf));
-}
-
-function exitOf({ host, status, unreachableSince }: JobView["jobs"][number]): ExitEvent {
-  const { job, state, exit, reason } = status;
-  return {
-    type: "exit",
-    job,
-    host,
-    ended: state !== "pending" && state !== "running",
-    state,
-    ...(exit === undefined ? {} : { exit }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(unreachableSince === undefined ? {} : { unreachableSince }),
-  };
+  return summarise(result.fanout.job, exits, result.fanout.rollout).exitCode;
 }

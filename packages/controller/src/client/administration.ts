@@ -63,6 +63,18 @@ export interface ExplainPolicyOptions {
   readonly owner?: string | undefined;
 }
 
+/** What a controller says of itself when it is connected to. */
+export interface ControllerAbout {
+  /** The software and its version, e.g. `outpost-controller 0.2.0`. */
+  readonly software: string;
+  /** The protocol version that both sides use. */
+  readonly protocol: number;
+  /** The operator's name there. */
+  readonly operator: string;
+  /** How far its clock is ahead of ours, in milliseconds. */
+  readonly clockOffsetMs: number;
+}
+
 export interface AddedOperator {
   readonly operator: OperatorInfo;
   /** What they sign in with, once. Whoever has it first is the operator. */
@@ -75,16 +87,26 @@ const auditPage = 1_000;
 export class Administration {
   readonly #connection: Connection;
   readonly #context: Context;
+  readonly #writtenOut: (targets: string) => Promise<string>;
 
-  /** @see Client.administration */
-  constructor(connection: Connection, context: Context) {
+  /** @param writtenOut targets with their groups replaced by hosts @see Client.administration */
+  constructor(connection: Connection, context: Context, writtenOut: (targets: string) => Promise<string>) {
     this.#connection = connection;
     this.#context = context;
+    this.#writtenOut = writtenOut;
   }
 
   /** How others reach the controller, `wss://HOST:PORT`. */
   get reach(): string {
     return this.#context.reach ?? this.#context.controller;
+  }
+
+  /** The controller, as it was at the last hello; `undefined` before there was one. */
+  get controller(): ControllerAbout | undefined {
+    const { hello, clockOffsetMs } = this.#connection;
+    if (hello === undefined || clockOffsetMs === undefined) return undefined;
+    const { software, version: protocol, name: operator } = hello;
+    return { software, protocol, operator, clockOffsetMs };
   }
 
   // ------------------------------------------------------------------------------------------------ hosts
@@ -196,7 +218,7 @@ export class Administration {
     return this.#connection.request("policy.explain", {
       action,
       ...(operator === undefined ? {} : { as: named(OperatorName, operator) }),
-      ...(targets === undefined ? {} : { targets }),
+      ...(targets === undefined ? {} : { targets: await this.#writtenOut(targets) }),
       ...(configuration === undefined ? {} : { configuration: named(ConfigurationName, configuration) }),
       ...(user === undefined ? {} : { user: named(UserName, user) }),
       ...(owner === undefined ? {} : { owner: named(OperatorName, owner) }),

@@ -19,26 +19,39 @@ export interface Authorizer {
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
-/** A start or an opening is carried out soon or not at all. */
+/** A start or an opening is carried out soon or not at all, unless it was told to wait. */
 const startMs = 15 * minuteMs;
 /** A read or an attachment goes on at the host, through cuts between it and the controller. */
 const useMs = 24 * hourMs;
 /** A stop or a removal waits at the controller for a host that is away. */
 const patientMs = 30 * 24 * hourMs;
+/** No host takes a signature that is valid for longer. */
+const maxMs = 31 * 24 * hourMs;
 
 export function signedStart(
   authorizer: Authorizer,
   params: Unsigned<"fanout.start">,
 ): Params<Methods, "fanout.start"> {
-  const { job, targets, spec, mode, secrets } = params;
+  const { job, targets, spec, mode, secrets, expiresInMs, check } = params;
+  // What is started late was signed long ago.
+  const lifetimeMs = Math.min(maxMs, startMs + (expiresInMs ?? 0));
+  const collect = mode === "collect";
   const authorization = authorizer.authorize({
     action: "invoke",
     subject: job,
     targets,
-    bound: { method: "job.start", spec, collect: mode === "collect", secrets },
-    lifetimeMs: startMs,
+    bound: { method: "job.start", spec, collect, secrets },
+    lifetimeMs,
   });
-  return { ...params, authorization };
+  if (check === undefined) return { ...params, authorization };
+  const checking = authorizer.authorize({
+    action: "invoke",
+    subject: check.job,
+    targets,
+    bound: { method: "job.start", spec: check.spec, collect, secrets: undefined },
+    lifetimeMs,
+  });
+  return { ...params, authorization, check: { ...check, authorization: checking } };
 }
 
 /** @param named the hosts that were asked for by name */

@@ -1,21 +1,15 @@
 /** The client: hosts, jobs and sessions of one controller, as one operator. What only sessions need is loaded with the
  * first of them: a program that runs one command waits for every module. */
-import {
-  type Command,
-  ConfigurationName,
-  ErrorCode,
-  type FanOutInfo,
-  type FanOutListParams,
-  type HostInfo,
-  type JobId,
-  type JobInfo,
-  type JobSpec,
-  newJobId,
-  OutpostError,
-  type OutputMode,
-  type SessionInfo,
-  type SessionState,
-  UserName,
+import type {
+  FanOutInfo,
+  FanOutListParams,
+  FanOutSpecResult,
+  HostInfo,
+  JobId,
+  JobInfo,
+  JobSpec,
+  SessionInfo,
+  SessionState,
 } from "@outpost/protocol";
 import { Administration } from "./administration.ts";
 import type { Attachment } from "./attachment.ts";
@@ -23,64 +17,50 @@ import { signedStart } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
 import type { EnterOptions } from "./enter.ts";
-import { InputSender, type InputSource, openInput } from "./input.ts";
+import type { Copy, CopyFromOptions, CopyToOptions, ResumeCopyOptions } from "./copy.ts";
+import { InputSender, openInput } from "./input.ts";
 import { Job } from "./job.ts";
-import { named } from "./named.ts";
-import type { SecretOptions } from "./secrets.ts";
+import { viewOf } from "./job-view.ts";
+import type { Plan, PlanOptions } from "./plan.ts";
 import type { Session } from "./session.ts";
 import type { OpenedSession, OpenSessionOptions } from "./sessions.ts";
+import { checkPlace, sinceVersion3, type StartOptions, startParams } from "./start.ts";
 
-export interface StartOptions {
-  /** A target expression, e.g. `web1,web2` or `role=web`. May be left out with `sessions`. */
-  readonly targets?: string | undefined;
-  /** Runs in the shells of these sessions (ids, beginnings of ids, names) instead of in processes of its own: what it
-   * sets, the next one sees. On the hosts of these sessions, or those of them that `targets` select. */
-  readonly sessions?: readonly string[] | undefined;
-  /** What to do where a session runs something else: `wait` (default) for its end, or `fail` with `busy`. */
-  readonly busy?: "wait" | "fail" | undefined;
-  readonly command: Command;
-  /** Added to the job's environment. Not with `sessions`, which have their own; nor `cwd`, `configuration`, `user` and
-   * `secrets`. */
-  readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Working directory on the hosts, absolute. Default: home of the user that the job runs as. */
-  readonly cwd?: string | undefined;
-  /** The configuration of the hosts that it runs under. Default `default`. */
-  readonly configuration?: string | undefined;
-  /** The user of the hosts that it runs as. Default: the configuration's. */
-  readonly user?: string | undefined;
-  /** What reaches the job and is written down nowhere. */
-  readonly secrets?: SecretOptions | undefined;
-  /** How long the job may run, in milliseconds; enforced on the host. Default no limit. */
-  readonly timeoutMs?: number | undefined;
-  /** Between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
-  readonly graceMs?: number | undefined;
-  /** For people; need not be unique. */
-  readonly name?: string | undefined;
-  /** `keep` (default): the output stays on the hosts until it is received. `collect`: the controller receives it. */
-  readonly mode?: OutputMode | undefined;
-  /** Standard input, the same for every host. Default none (`/dev/null`). */
-  readonly input?: InputSource | undefined;
-  /** True when a `receive` follows at once: short outputs then travel with the exits. Default false. */
-  readonly receiving?: boolean | undefined;
-  /** An id made before (`newJobId`): starting twice with it starts one job. Default a new one. */
-  readonly job?: JobId | undefined;
+export type { StartOptions } from "./start.ts";
+
+export interface ClientOptions {
+  /** Where this user's groups of hosts are; need not be there. Default none. */
+  readonly groupsFile?: string | undefined;
 }
 
 export class Client implements AsyncDisposable {
   /** Tokens, operators, policy, audit, authorities. */
   readonly administration: Administration;
   readonly #connection: Connection;
+  readonly #groupsFile: string | undefined;
 
   /** @see connect */
-  constructor(connection: Connection, context: Context) {
+  constructor(connection: Connection, context: Context, { groupsFile }: ClientOptions = {}) {
     this.#connection = connection;
-    this.administration = new Administration(connection, context);
+    this.#groupsFile = groupsFile;
+    this.administration = new Administration(connection, context, (targets) => this.writtenOut(targets));
+  }
+
+  /**
+   * A target expression with its groups (`@eu-web`) replaced by what they stand for: what is signed and sent. Every method that
+   * takes targets does this itself.
+   * @throws OutpostError `not_found` for a group that is not there; `invalid_argument`; what a group's command fails with
+   */
+  async writtenOut(targets: string): Promise<string> {
+    if (!targets.includes("@")) return targets;
+    const { writtenOut } = await import("./written-out.ts");
+    return writtenOut(targets, this.#groupsFile);
   }
 
   /** @param targets a target expression; default all hosts. @throws OutpostError `not_found`, `invalid_argument` */
   async hosts(targets?: string): Promise<readonly HostInfo[]> {
-    const { hosts } = await this.#connection.request("host.list", targets === undefined ? {} : { targets });
-    return hosts;
+    const { listHosts } = await import("./listing.ts");
+    return listHosts(this.#connection, targets === undefined ? undefined : await this.writtenOut(targets));
   }
 
   /**
@@ -88,33 +68,77 @@ export class Client implements AsyncDisposable {
    * does not depend on this client.
    * @throws OutpostError `not_found`, `invalid_argument`, `limit_exceeded`, `denied`; `conflict` when a session has ended
    */
-  async start(options: StartOptions): Promise<Job> {
-    const { targets, name, mode = "keep", receiving = false, job = newJobId() } = options;
-    checkPlace(options);
+  async start(given: StartOptions): Promise<Job> {
+    checkPlace(given);
+    const options = await this.#withoutGroups(given);
     const secrets =
       options.secrets === undefined ? undefined : (await import("./secrets.ts")).secretsOf(options.secrets);
     const session = await this.#sessionOf(options);
+    const wanted = sinceVersion3(options);
+    if (wanted !== undefined) await this.#connection.needs(3, wanted);
     const opened = await openInput(options.input);
     const input: JobSpec["input"] = opened.kind === "stream" ? { kind: "stream" } : opened;
     // Signed once: sent again, it is the same start.
-    const params = signedStart(this.#connection, {
-      job,
-      ...(targets === undefined ? {} : { targets }),
-      spec: { ...specOf(options, input), ...session },
-      ...(name === undefined ? {} : { name }),
-      mode,
-      receiving,
-      ...(secrets === undefined ? {} : { secrets }),
-    });
+    const params = signedStart(this.#connection, startParams(options, { input, session, secrets }));
     const { fanout, hosts } = await this.#connection.request("fanout.start", params);
-    const sending = opened.kind === "stream" ? this.#send(job, opened.source) : {};
+    const sending = opened.kind === "stream" ? this.#send(params.job, opened.source) : {};
     return new Job({ connection: this.#connection, fanout, hosts, ...sending });
+  }
+
+  /**
+   * What `start` would do now: on which hosts, in which order and stages. Runs nothing.
+   * @throws OutpostError as `start`
+   */
+  async plan(options: PlanOptions): Promise<Plan> {
+    const { plan } = await import("./plan.ts");
+    return plan(this, options);
+  }
+
+  /**
+   * Copies files and directories to every host that the targets select. They are read once, however many hosts there are.
+   *
+   * @example
+   * const copy = await client.copyTo({ sources: ["site"], targets: "role=web", path: "/srv/" });
+   * for await (const event of copy.events()) if (event.type === "problem") console.error(event.message);
+   * @throws OutpostError as `start`; `not_found` for a source that is not there: nothing is started
+   */
+  async copyTo(options: CopyToOptions): Promise<Copy> {
+    const { copyTo } = await import("./copy.ts");
+    return copyTo(this, options);
+  }
+
+  /**
+   * Copies files and directories from every host that the targets select, each host's into a folder of its own.
+   * @throws OutpostError as `start`; `denied`, `conflict` when the directory cannot be written to: nothing is started
+   */
+  async copyFrom(options: CopyFromOptions): Promise<Copy> {
+    const { copyFrom } = await import("./copy.ts");
+    return copyFrom(this, options);
+  }
+
+  /**
+   * Takes up a `copyFrom` that was ended early, from the first byte of every host of which not all was written.
+   * @returns undefined when nothing is left
+   * @throws OutpostError `not_found`; `invalid_argument` when the job is no such copy; `denied`, `conflict` as `copyFrom`
+   */
+  async resumeCopy(options: ResumeCopyOptions): Promise<Copy | undefined> {
+    const { resumeCopy } = await import("./copy.ts");
+    return resumeCopy(this, options);
   }
 
   /** @param text an id, the beginning of one, or a name. @throws OutpostError `not_found`; `conflict` when several fit */
   async job(text: string): Promise<Job> {
-    const { fanout, jobs } = await this.#connection.request("fanout.show", { job: text });
+    const { fanout, jobs } = await viewOf(this.#connection, text);
     return new Job({ connection: this.#connection, fanout, hosts: jobs.map(planned) });
+  }
+
+  /**
+   * What a job was started with, to start it again. Only who started it is told.
+   * @throws OutpostError `not_found` when the job is not there, or its specification is forgotten; `denied`
+   */
+  async spec(job: JobId): Promise<FanOutSpecResult> {
+    await this.#connection.needs(3, "what jobs were started with");
+    return this.#connection.request("fanout.spec", { job });
   }
 
   /** The newest first. */
@@ -134,7 +158,7 @@ export class Client implements AsyncDisposable {
    */
   async openSession(options: OpenSessionOptions): Promise<OpenedSession> {
     const { openSession } = await import("./sessions.ts");
-    return openSession(this.#connection, options);
+    return openSession(this.#connection, { ...options, targets: await this.writtenOut(options.targets) });
   }
 
   /**
@@ -144,7 +168,7 @@ export class Client implements AsyncDisposable {
    */
   async enter(options: EnterOptions): Promise<Attachment> {
     const { enter } = await import("./enter.ts");
-    return enter(this.#connection, options);
+    return enter(this.#connection, { ...options, target: await this.writtenOut(options.target) });
   }
 
   /**
@@ -161,12 +185,8 @@ export class Client implements AsyncDisposable {
   async sessions(
     filter: { readonly targets?: string | undefined; readonly states?: readonly SessionState[] } = {},
   ): Promise<readonly SessionInfo[]> {
-    const { targets, states } = filter;
-    const { sessions } = await this.#connection.request("session.list", {
-      ...(targets === undefined ? {} : { targets }),
-      ...(states === undefined ? {} : { states: [...states] }),
-    });
-    return sessions;
+    const { listSessions } = await import("./listing.ts");
+    return listSessions(this.#connection, await this.#withoutGroups(filter));
   }
 
   /** Leaves. Jobs and sessions go on. */
@@ -180,50 +200,17 @@ export class Client implements AsyncDisposable {
     return { session: { ids: await liveSessionIds(this.#connection, sessions), busy } };
   }
 
+  async #withoutGroups<O extends { readonly targets?: string | undefined }>(options: O): Promise<O> {
+    const { targets } = options;
+    return targets === undefined ? options : { ...options, targets: await this.writtenOut(targets) };
+  }
+
   #send(job: JobId, source: AsyncIterable<Uint8Array>): { input: Promise<void> } {
     const input = new InputSender(this.#connection, job, source).run();
     // Whoever holds the job may look at it or not; the jobs' ends say it, too.
     input.catch(() => {});
     return { input };
   }
-}
-
-/** @throws OutpostError `invalid_argument` */
-function checkPlace(options: StartOptions): void {
-  const { targets, sessions = [], env = {}, cwd, configuration, user, secrets = {} } = options;
-  const refuse = (message: string): OutpostError => new OutpostError(ErrorCode.invalidArgument, message);
-  if (sessions.length === 0) {
-    if (targets !== undefined) return;
-    throw refuse("there are neither targets nor sessions");
-  }
-  if (Object.keys(env).length > 0 || cwd !== undefined) {
-    throw refuse("a session has its own environment and working directory; set them there");
-  }
-  if (configuration !== undefined || user !== undefined) {
-    throw refuse("a session has its own configuration and user; it was opened with them");
-  }
-  if (Object.keys(secrets.env ?? {}).length + Object.keys(secrets.files ?? {}).length > 0) {
-    throw refuse(
-      "what runs in a session cannot be given secrets: its shell would keep them; run it in a process of its own",
-    );
-  }
-}
-
-function specOf(options: StartOptions, input: JobSpec["input"]): JobSpec {
-  const { command, env = {}, cwd, timeoutMs, graceMs, configuration, user } = options;
-  if (command.kind === "exec" && command.argv.length === 0) {
-    throw new OutpostError(ErrorCode.invalidArgument, "there is no command");
-  }
-  return {
-    command,
-    env: { ...env },
-    input,
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(graceMs === undefined ? {} : { graceMs }),
-    ...(configuration === undefined ? {} : { configuration: named(ConfigurationName, configuration) }),
-    ...(user === undefined ? {} : { user: named(UserName, user) }),
-  };
 }
 
 /** A job that was found knows of its hosts what its own jobs need of them. */

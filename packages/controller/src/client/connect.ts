@@ -6,7 +6,7 @@ import { dialWebSocket } from "@outpost/protocol/websocket";
 import { Client } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { type Context, readContext, writeAuthority, writeContext } from "./context.ts";
-import { Contexts } from "./contexts.ts";
+import { Contexts, groupsFileOf } from "./contexts.ts";
 import { firstEnd, renewed } from "./renewal.ts";
 
 export interface ConnectOptions {
@@ -56,10 +56,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
   });
   await connection.peer();
   const told = connection.hello?.authority;
-  if (told === undefined || isSame(told, context.authority)) return new Client(connection, context);
+  const groupsFile = groupsFileOf(directory);
+  if (told === undefined || isSame(told, context.authority))
+    return new Client(connection, context, { groupsFile });
   // A context that cannot be written to stays as it is.
   if (directory !== undefined) await writeAuthority(directory, told).catch(() => {});
-  return new Client(connection, { ...context, authority: told });
+  return new Client(connection, { ...context, authority: told }, { groupsFile });
 }
 
 /** @throws OutpostError as `readContext`; `invalid_argument` when it is damaged */

@@ -60,7 +60,9 @@ export class Connection implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #closing = new AbortController();
   readonly #listeners = new Set<(state: "reconnecting" | "reconnected") => void>();
-  #open: { readonly peer: ControllerPeer; readonly hello: HelloResult } | undefined;
+  #open:
+    | { readonly peer: ControllerPeer; readonly hello: HelloResult; readonly clockOffsetMs: number }
+    | undefined;
   #dialing: Promise<ControllerPeer> | undefined;
   #wasOpen = false;
   #retryAfterMs = 0;
@@ -73,6 +75,23 @@ export class Connection implements AsyncDisposable {
   /** What the controller said of itself, once it was connected. */
   get hello(): HelloResult | undefined {
     return this.#open?.hello;
+  }
+
+  /** How far the controller's clock is ahead of ours, in milliseconds, as of its hello; exact to half of that's round trip. */
+  get clockOffsetMs(): number | undefined {
+    return this.#open?.clockOffsetMs;
+  }
+
+  /** @param what came with that version, in words. @throws OutpostError `version_mismatch` when the controller speaks an older one */
+  async needs(version: number, what: string): Promise<void> {
+    await this.peer();
+    const spoken = this.hello?.version;
+    if (spoken === undefined || spoken >= version) return;
+    throw new OutpostError(
+      ErrorCode.versionMismatch,
+      `the controller speaks protocol version ${String(spoken)} and knows nothing of ${what}; upgrade it`,
+      { data: { version: spoken, needed: version } },
+    );
   }
 
   /** Calls back when a cut connection is being made again, and when it is back. Returns what takes the listener away. */
@@ -162,12 +181,14 @@ export class Connection implements AsyncDisposable {
       clock: this.#clock,
     });
     try {
+      const askedAt = this.#clock.now();
       const hello = await peer.request(
         "hello",
         { versions: supportedVersions, software, maxMessageBytes: limits.maxMessageBytes },
         { timeoutMs: limits.helloTimeoutMs, signal },
       );
-      this.#open = { peer, hello };
+      const clockOffsetMs = hello.time - (askedAt + this.#clock.now()) / 2;
+      this.#open = { peer, hello, clockOffsetMs };
       this.#wasOpen = true;
       return peer;
     } catch (error) {

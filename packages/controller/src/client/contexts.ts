@@ -147,6 +147,17 @@ export class Contexts {
   }
 }
 
+/**
+ * Where this user's groups of hosts are: what `$OUTPOST_GROUPS` names, or `groups.yaml` in the folder of the context.
+ * @param directory the context's, if there is one
+ */
+export function groupsFileOf(directory: string | undefined): string | undefined {
+  return (
+    set(process.env["OUTPOST_GROUPS"]) ??
+    (directory === undefined ? undefined : join(directory, "groups.yaml"))
+  );
+}
+
 function set(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
 }

@@ -8,6 +8,7 @@ import type {
   JobId,
   JobState,
   OutputName,
+  RolloutInfo,
 } from "@outpost/protocol";
 
 /** First: the hosts, and how each can be reached. */
@@ -82,6 +83,15 @@ export interface ExitEvent {
   readonly startedAt?: number;
   readonly endedAt?: number;
   readonly unreachableSince?: number;
+  /** Nothing was sent to the host yet: the job waits for its turn in the roll-out, or for the host to come back. */
+  readonly queued?: "rollout" | "host";
+}
+
+/** The roll-out has come to another state or stage; only for jobs that have one. The first tells how it stands. */
+export interface RolloutEvent {
+  readonly type: "rollout";
+  readonly job: JobId;
+  readonly rollout: RolloutInfo;
 }
 
 /** The last of all. */
@@ -97,6 +107,20 @@ export interface SummaryEvent {
   readonly lost: readonly HostName[];
   readonly unreachable: readonly HostName[];
   readonly running: readonly HostName[];
+  /** Nothing was sent there yet: their turn in the roll-out has not come, or they are offline and awaited. */
+  readonly queued: readonly HostName[];
+  /** Offline, and left out (`--offline skip`). */
+  readonly skipped: readonly HostName[];
+  /** The roll-out was stopped before their turn. */
+  readonly notBegun: readonly HostName[];
 }
 
-export type JobEvent = PlanEvent | StartEvent | OutEvent | GapEvent | NoticeEvent | ExitEvent | SummaryEvent;
+export type JobEvent =
+  | PlanEvent
+  | StartEvent
+  | OutEvent
+  | GapEvent
+  | NoticeEvent
+  | ExitEvent
+  | RolloutEvent
+  | SummaryEvent;

@@ -8,6 +8,8 @@ export const ExitCode = {
   timedOut: 124,
   /** As shells report SIGINT. */
   interrupted: 130,
+  /** A roll-out was stopped before a host had its turn, or its check failed. */
+  rollout: 249,
   /** Lost, or its end was not seen. */
   unknown: 250,
   /** The command line makes no sense. */
@@ -42,15 +44,27 @@ const signalNumbers: Readonly<Record<string, number>> = {
 };
 
 /** How one job of a fan-out job came out. */
-export type Outcome = "succeeded" | "failed" | "timedOut" | "stopped" | "lost" | "unreachable" | "running";
+export type Outcome =
+  | "succeeded"
+  | "failed"
+  | "timedOut"
+  | "stopped"
+  | "lost"
+  | "unreachable"
+  | "running"
+  | "queued"
+  | "skipped"
+  | "notBegun";
 
-export function outcomeOf({ ended, state, reason, unreachableSince }: ExitEvent): Outcome {
+export function outcomeOf({ ended, state, reason, unreachableSince, queued }: ExitEvent): Outcome {
+  if (!ended && queued !== undefined) return "queued";
   if (!ended) return unreachableSince === undefined ? "running" : "unreachable";
   switch (state) {
     case "completed":
       return "succeeded";
     case "stopped":
-      return "stopped";
+      if (reason?.code === "skipped") return "skipped";
+      return reason?.code === "not_begun" ? "notBegun" : "stopped";
     case "lost":
       return "lost";
     case "failed":
@@ -70,6 +84,8 @@ export function exitCodeOf(event: ExitEvent): number {
   switch (outcome) {
     case "succeeded":
     case "running":
+    case "queued":
+    case "skipped":
       return ExitCode.succeeded;
     case "timedOut":
       return ExitCode.timedOut;
@@ -77,6 +93,8 @@ export function exitCodeOf(event: ExitEvent): number {
       return ExitCode.unknown;
     case "unreachable":
       return ExitCode.unreachable;
+    case "notBegun":
+      return ExitCode.rollout;
     case "stopped":
     case "failed":
       return event.reason?.code === "denied" ? ExitCode.denied : ownExitCode(event);

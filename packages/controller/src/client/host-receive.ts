@@ -32,6 +32,7 @@ export class HostReceive {
   #interleaving: Interleaving | undefined;
   #started = false;
   #unreachableSince: number | undefined;
+  #queued: JobInfo["queued"];
   #exit: ExitEvent | undefined;
 
   constructor(options: HostReceiveOptions) {
@@ -51,6 +52,25 @@ export class HostReceive {
   /** The last that was heard of it. */
   get exit(): ExitEvent | undefined {
     return this.#exit;
+  }
+
+  /** Nothing was sent to it yet, and it is known to be away. */
+  get isAwaited(): boolean {
+    return this.#exit === undefined && this.#queued === "host";
+  }
+
+  /** It is left as it stands: what it waits for is not waited for here. */
+  leave(): void {
+    const { job } = this.#options;
+    this.#exit = {
+      type: "exit",
+      job,
+      host: this.host,
+      ended: false,
+      state: "pending",
+      ...(this.#queued === undefined ? {} : { queued: this.#queued }),
+    };
+    this.#options.emit(this.#exit);
   }
 
   /** Where a new connection goes on. A stream of which nothing came begins where the last receive ended, the timeline at
@@ -105,7 +125,9 @@ export class HostReceive {
     this.#emitStart(info);
     const { job } = this.#options;
     const { host } = this;
-    const since = info.unreachableSince;
+    this.#queued = info.queued;
+    // Nothing of it is there yet: nobody waits for its output, and the end says what it waits for.
+    const since = info.queued === undefined ? info.unreachableSince : undefined;
     if (since === this.#unreachableSince) return;
     this.#unreachableSince = since;
     this.#options.emit(
@@ -124,6 +146,7 @@ export class HostReceive {
 
   /** The host's last word. */
   done({ info, tail }: FanOutDone): void {
+    this.#queued = info.queued;
     this.#emitStart(info);
     // The timeline first: it says when the rest was written.
     for (const name of ["timeline", "stdout", "stderr"] as const) {
@@ -187,7 +210,7 @@ export class HostReceive {
     timeline.handledTo(read, read - timeline.handled);
   }
 
-  #exitEvent({ status, unreachableSince }: JobInfo): ExitEvent {
+  #exitEvent({ status, unreachableSince, queued }: JobInfo): ExitEvent {
     const { state, exit, reason, startedAt, endedAt } = status;
     return {
       type: "exit",
@@ -200,6 +223,7 @@ export class HostReceive {
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(endedAt === undefined ? {} : { endedAt }),
       ...(unreachableSince === undefined ? {} : { unreachableSince }),
+      ...(queued === undefined ? {} : { queued }),
     };
   }
 }

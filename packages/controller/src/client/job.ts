@@ -1,8 +1,18 @@
 /** A fan-out job, as whoever started or found it holds it. The handle may go; the job stays. */
-import type { FanOutInfo, HostName, HostState, JobId, JobInfo } from "@outpost/protocol";
+import {
+  ErrorCode,
+  type FanOutInfo,
+  type HostName,
+  type HostState,
+  type JobId,
+  type JobInfo,
+  OutpostError,
+  type RolloutInfo,
+} from "@outpost/protocol";
 import { signedRemove, signedStop } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
 import type { JobEvent } from "./events.ts";
+import { type JobView, pageSize, viewOf } from "./job-view.ts";
 import { receive, type ReceiveOptions } from "./receive.ts";
 
 export interface JobOptions {
@@ -12,11 +22,7 @@ export interface JobOptions {
   readonly input?: Promise<void>;
 }
 
-/** How a fan-out job and its jobs stand. */
-export interface JobView {
-  readonly fanout: FanOutInfo;
-  readonly jobs: readonly JobInfo[];
-}
+export type { JobView } from "./job-view.ts";
 
 export class Job {
   readonly id: JobId;
@@ -26,6 +32,8 @@ export class Job {
   /** Settles when the streamed standard input has reached the controller; absent when there is none. Rejects with
    * OutpostError `limit_exceeded`, `disk_full`, …, or the source's own error; the jobs are stopped then. */
   readonly input: Promise<void> | undefined;
+  /** How its roll-out stood when this handle was made; absent when it has none. */
+  readonly rollout: RolloutInfo | undefined;
   readonly #connection: Connection;
 
   constructor({ connection, fanout, hosts, input }: JobOptions) {
@@ -33,6 +41,7 @@ export class Job {
     this.id = fanout.job;
     this.name = fanout.name;
     this.hosts = hosts;
+    this.rollout = fanout.rollout;
     this.input = input;
   }
 
@@ -51,13 +60,36 @@ export class Job {
    * `controller_unreachable` when the connection did not come back in time
    */
   receive(options: ReceiveOptions = {}): AsyncGenerator<JobEvent, void, void> {
-    const { id: job, name, hosts } = this;
-    return receive({ job, name, hosts, connection: this.#connection }, options);
+    const { id: job, name, hosts, rollout } = this;
+    return receive({ job, name, hosts, rollout, connection: this.#connection }, options);
   }
 
   /** How it stands, with what its running jobs have written so far. @throws OutpostError `not_found` */
   show(): Promise<JobView> {
-    return this.#connection.request("fanout.show", { job: this.id });
+    return viewOf(this.#connection, this.id);
+  }
+
+  /**
+   * Pauses its roll-out: what runs goes on, and nothing more begins until `resume`.
+   * @throws OutpostError `conflict` when it has none, or it is over
+   */
+  async pause(): Promise<FanOutInfo> {
+    await this.#connection.needs(3, "roll-outs");
+    const { fanout } = await this.#connection.request("fanout.pause", { job: this.id });
+    return fanout;
+  }
+
+  /**
+   * Lets its roll-out go on, paused by somebody, between stages, or because a stage is to be confirmed.
+   * @param options.stage only if it is still in this stage: who confirms one stage does not confirm the next
+   * @throws OutpostError `conflict` when it has none, it is over, or is in another stage
+   */
+  async resume(options: { readonly stage?: number | undefined } = {}): Promise<FanOutInfo> {
+    const { stage } = options;
+    await this.#connection.needs(3, "roll-outs");
+    const params = { job: this.id, ...(stage === undefined ? {} : { stage }) };
+    const { fanout } = await this.#connection.request("fanout.resume", params);
+    return fanout;
   }
 
   /**
@@ -76,14 +108,17 @@ export class Job {
         ? {}
         : { timeoutMs: Math.max(0, Math.ceil(timeoutMs - (performance.now() - begunMs))) };
     const limits = [signal, answerLimit(timeoutMs)].filter((each) => each !== undefined);
-    return this.#connection.request("fanout.wait", () => ({ job: this.id, any, ...left() }), {
+    const params = () => ({ job: this.id, any, ...left(), ...this.#brief });
+    const result = await this.#connection.request("fanout.wait", params, {
       signal: AbortSignal.any(limits),
     });
+    if (!this.#isLeftOut(result.jobs)) return result;
+    return { ended: result.ended, ...(await viewOf(this.#connection, this.id, signal)) };
   }
 
   /**
    * Stops its jobs: SIGTERM to all their processes, SIGKILL after the grace period. A host that cannot be reached stops
-   * its job when it is back (`waiting: "stop"`).
+   * its job when it is back (`waiting: "stop"`). Without `hosts` its roll-out is stopped, with the check.
    * @param options.graceMs between the two signals, in milliseconds; default the job's, else the host's setting
    */
   async stop(
@@ -93,9 +128,27 @@ export class Job {
     const some = hosts === undefined ? {} : { hosts: [...hosts] };
     const grace = graceMs === undefined ? {} : { graceMs };
     const connection = this.#connection;
-    const params = { job: this.id, ...some, ...grace };
+    const brief = hosts === undefined || hosts.length > pageSize ? this.#brief : {};
+    const params = { job: this.id, ...some, ...grace, ...brief };
     const { jobs } = await connection.request("fanout.stop", () => signedStop(connection, params));
-    return jobs;
+    if (hosts === undefined) await this.#stopCheck(grace);
+    if (!this.#isLeftOut(jobs)) return jobs;
+    const view = await this.show();
+    const wanted = new Set(hosts);
+    return hosts === undefined ? view.jobs : view.jobs.filter(({ host }) => wanted.has(host));
+  }
+
+  /** What runs of its roll-out's check, which is a job of its own; it may be over and removed. */
+  async #stopCheck(grace: { readonly graceMs?: number }): Promise<void> {
+    const check = this.rollout?.check;
+    if (check === undefined) return;
+    const connection = this.#connection;
+    const params = { job: check, ...grace, brief: true };
+    try {
+      await connection.request("fanout.stop", () => signedStop(connection, params));
+    } catch (error) {
+      if (OutpostError.from(error).code !== ErrorCode.notFound) throw error;
+    }
   }
 
   /**
@@ -104,9 +157,25 @@ export class Job {
   async remove(options: { readonly force?: boolean } = {}): Promise<readonly JobInfo[]> {
     const { force = false } = options;
     const connection = this.#connection;
-    const params = { job: this.id, force };
+    const params = { job: this.id, force, ...this.#brief };
     const { jobs } = await connection.request("fanout.remove", () => signedRemove(connection, params));
-    return jobs;
+    if (!this.#isLeftOut(jobs)) return jobs;
+    try {
+      return (await this.show()).jobs;
+    } catch (error) {
+      // Gone from every host.
+      if (OutpostError.from(error).code === ErrorCode.notFound) return [];
+      throw error;
+    }
+  }
+
+  /** Of many hosts, an answer holds no jobs; a controller that knows nothing of that sends them all. */
+  get #brief(): { readonly brief?: true } {
+    return this.hosts.length > pageSize ? { brief: true } : {};
+  }
+
+  #isLeftOut(jobs: readonly JobInfo[]): boolean {
+    return jobs.length === 0 && this.#brief.brief === true;
   }
 }
 

@@ -15,6 +15,7 @@ import {
   limits,
   OutpostError,
   type OutputName,
+  type RolloutInfo,
   type StreamName,
   systemClock,
   unpack,
@@ -35,6 +36,8 @@ export interface ReceiveOptions {
   readonly keep?: boolean | undefined;
   /** True: go on until every job has ended. False: end at what is there now. Default false. */
   readonly follow?: boolean | undefined;
+  /** True: with `follow`, ends too when all jobs that have not ended wait for hosts that are offline. Default false. */
+  readonly leaveAwaited?: boolean | undefined;
   /** True: from the first byte, what earlier receives have acknowledged included, as far as it is still there. */
   readonly fromStart?: boolean | undefined;
   /** True: `out` events carry the time when their bytes were written, and come in that order. Default false. */
@@ -50,6 +53,8 @@ export interface ReceiveTarget {
   readonly job: JobId;
   readonly name: string | undefined;
   readonly hosts: readonly { readonly host: HostName; readonly state: HostState }[];
+  /** How its roll-out stood, if it has one. */
+  readonly rollout?: RolloutInfo | undefined;
   readonly connection: Connection;
   readonly clock?: Clock;
 }
@@ -105,7 +110,13 @@ class Receiving {
   readonly #streams: StreamName[];
   readonly #acknowledger: Acknowledger | undefined;
   readonly #stopping = new AbortController();
+  /** All that is left is left to itself. */
+  readonly #leaving = new AbortController();
+  /** How many hosts have not ended, and which of them are offline and have nothing yet. */
+  #open: number;
+  readonly #awaited = new Set<HostName>();
   readonly #running: Promise<void>;
+  #rollout: RolloutInfo | undefined;
   #wake: (() => void) | undefined;
   #outcome: { readonly error?: OutpostError } | undefined;
 
@@ -121,6 +132,7 @@ class Receiving {
       const emit = (event: JobEvent): void => this.#push(event);
       this.#hosts.set(host, new HostReceive({ job, host, windowBytes: this.#windowBytes, timestamps, emit }));
     }
+    this.#open = this.#hosts.size;
     this.plan = { type: "plan", job, ...(name === undefined ? {} : { name }), hosts };
     const { unwritten = () => 0 } = options;
     const { signal: stopped } = this.#stopping;
@@ -162,7 +174,7 @@ class Receiving {
 
   summary(): JobEvent {
     const exits = [...this.#hosts.values()].flatMap(({ exit }) => (exit === undefined ? [] : [exit]));
-    return summarise(this.#target.job, exits);
+    return summarise(this.#target.job, exits, this.#rollout);
   }
 
   /** Ends the reading, at any time. What was handled is acknowledged if the controller can be reached. */
@@ -184,6 +196,8 @@ class Receiving {
       while (!(await this.#attempt())) {
         // Cut: again, from where we are.
       }
+      if (this.#leaving.signal.aborted) this.#leave();
+      await this.#lastCheck();
       this.#outcome = {};
     } catch (error) {
       this.#outcome = { error: OutpostError.from(error) };
@@ -206,9 +220,25 @@ class Receiving {
     }
   }
 
+  /** The jobs of the last stage have ended, and may still be checked: what comes of that belongs to the roll-out. */
+  async #lastCheck(): Promise<void> {
+    const { follow = false, hosts } = this.#options;
+    const check = this.#rollout?.check;
+    if (!follow || hosts !== undefined || check === undefined || this.#isOver()) return;
+    const { signal } = this.#stopping;
+    const { connection, job } = this.#target;
+    await connection.request("fanout.wait", { job: check, any: false, brief: true }, { signal });
+    const { fanout } = await connection.request("fanout.show", { job, limit: 1 }, { signal });
+    if (fanout.rollout !== undefined) this.#onRollout(fanout.rollout);
+  }
+
+  #isOver(): boolean {
+    return this.#rollout?.state === "done" || this.#rollout?.state === "stopped";
+  }
+
   /** One connection's worth. Returns false when it was cut. */
   async #attempt(): Promise<boolean> {
-    const { signal } = this.#stopping;
+    const signal = AbortSignal.any([this.#stopping.signal, this.#leaving.signal]);
     const peer = await this.#target.connection.peer(signal);
     signal.throwIfAborted();
     const params = this.#params();
@@ -221,6 +251,7 @@ class Receiving {
       });
       return true;
     } catch (reason) {
+      if (this.#leaving.signal.aborted && !this.#stopping.signal.aborted) return true;
       const error = OutpostError.from(reason);
       const isOutdated =
         error.data["reason"] === "expired" && clock.monotonicMs() - signedMs > signatureAgesMs;
@@ -250,12 +281,18 @@ class Receiving {
       ...(fromStart === true ? { fromStart } : {}),
       follow,
       packed: true,
+      ...(this.#target.rollout === undefined ? {} : { rollout: true }),
       window: isFirst ? this.#windowBytes : limits.minWindowBytes,
     };
     return signedReceive(this.#target.connection, params, named);
   }
 
   #onEvent(peer: ControllerPeer, window: number, event: Event): void {
+    if (event.event === "receive.rollout") {
+      this.#onRollout(event.params.rollout);
+      this.#leaveAwaited();
+      return;
+    }
     const name =
       event.event === "receive.changed" || event.event === "receive.done"
         ? event.params.info.host
@@ -283,12 +320,40 @@ class Receiving {
         break;
       case "receive.changed":
         host.changed(event.params.info);
+        if (host.isAwaited) this.#awaited.add(name);
+        else this.#awaited.delete(name);
+        this.#leaveAwaited();
         break;
       case "receive.done":
         host.done(event.params);
+        this.#open--;
+        this.#awaited.delete(name);
+        this.#leaveAwaited();
         break;
       default:
         event satisfies never;
+    }
+  }
+
+  #onRollout(rollout: RolloutInfo): void {
+    // Each connection begins with how it stands.
+    if (JSON.stringify(rollout) === JSON.stringify(this.#rollout)) return;
+    this.#rollout = rollout;
+    this.#push({ type: "rollout", job: this.#target.job, rollout });
+  }
+
+  /** Ends the receive when all that is left waits for hosts that are offline, and nobody wants to wait for those. */
+  #leaveAwaited(): void {
+    if (this.#options.leaveAwaited !== true || this.#options.follow !== true) return;
+    const rollout = this.#rollout;
+    if (rollout !== undefined && (rollout.waiting > 0 || rollout.state === "waiting")) return;
+    if (this.#target.rollout !== undefined && rollout === undefined) return;
+    if (this.#open > 0 && this.#open === this.#awaited.size) this.#leaving.abort();
+  }
+
+  #leave(): void {
+    for (const host of this.#hosts.values()) {
+      if (host.exit === undefined) host.leave();
     }
   }
 

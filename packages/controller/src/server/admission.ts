@@ -1,6 +1,6 @@
 /**
  * How many newcomers may be busy with arriving. After a restart ten thousand agents dial at once; each costs a TLS
- * handshake, a hello and an inventory. Those beyond the limit are told when to come back.
+ * handshake, a hello and an inventory. Those beyond the limit wait (waiting-room.ts), or are told when to come back.
  *
  * Who has not shown a certificate yet is counted by network as well, so that one machine cannot take all places; who has,
  * by what it says.
@@ -22,8 +22,11 @@ export class Admission {
   }
 
   /** A TCP connection has come. The returned function says (once) that it has asked for its upgrade, or is gone.
-   * `undefined`: close it, before the handshake costs anything. */
+   * `undefined`: no place is free for it, or so many are being greeted that it would have to be refused then. */
   handshake(address: string | undefined): (() => void) | undefined {
+    const { maxGreetings, maxHandshakes } = this.#settings;
+    const wouldBeRefused = this.#greetings.taken + maxHandshakes >= maxGreetings;
+    if (wouldBeRefused && maxGreetings > maxHandshakes) return undefined;
     return this.#handshakes.take(networkOf(address ?? ""), this.#settings.maxHandshakesPerNetwork);
   }
 
@@ -40,6 +43,15 @@ export class Admission {
     return this.#newcomers.take(networkOf(address ?? ""), this.#settings.maxEnrolmentsPerNetwork);
   }
 
+  /** How many are arriving now. */
+  get arriving(): { readonly handshake: number; readonly greeting: number; readonly enrolment: number } {
+    return {
+      handshake: this.#handshakes.taken,
+      greeting: this.#greetings.taken,
+      enrolment: this.#newcomers.taken,
+    };
+  }
+
   /** When to come back, in milliseconds; spread, so that the refused do not come back together. */
   retryAfterMs(): number {
     return Math.round(this.#settings.retryAfterMs * (0.5 + Math.random()));
@@ -54,6 +66,10 @@ class Places {
 
   constructor(most: number) {
     this.#most = most;
+  }
+
+  get taken(): number {
+    return this.#taken;
   }
 
   /** @param mostOfGroup how many of the places this group may have */

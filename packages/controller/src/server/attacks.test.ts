@@ -457,7 +457,7 @@ describe("slowly and much", () => {
     "half-open handshakes of one network take their share, and keep nobody out for long",
     async () => {
       const arrivalTimeoutMs = 3_000;
-      const limits = { maxHandshakes: 16, maxHandshakesPerNetwork: 4 };
+      const limits = { maxHandshakes: 16, maxHandshakesPerNetwork: 4, maxWaiting: 0 };
       await using crowded = await RealController.create({ ...limits, arrivalTimeoutMs });
       let closed = 0;
       for (let at = 0; at < 40; at++) {

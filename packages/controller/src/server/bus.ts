@@ -17,6 +17,8 @@ export interface Bus {
   link(host: HostId): HostLink | undefined;
   /** The protocol version that the host's agent speaks; `undefined` when the host has no connection. */
   version(host: HostId): number | undefined;
+  /** Whether the host has connected since we were started. */
+  hasConnected(host: HostId): boolean;
   /** When the host was last connected; `undefined` when never. */
   lastSeen(host: HostId): number | undefined;
   /** Calls back when the host's connection comes or goes. Returns what takes the listener away. */

@@ -38,7 +38,11 @@ test("the server's certificate is issued anew when a third of its life is left, 
     abort: (error: OutpostError) => void ended.push(error),
   };
   const forever = new Promise<void>(() => {});
-  connections.add(connection, forever, { id: newOperatorId(), expiresAt: clock.now() + 10 * dayMs });
+  connections.add(connection, forever, {
+    kind: "operator",
+    id: newOperatorId(),
+    expiresAt: clock.now() + 10 * dayMs,
+  });
   const endExpired = vi.fn();
   const changed = vi.fn();
   using watch = new CertificateWatch({

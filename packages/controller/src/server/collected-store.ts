@@ -40,6 +40,11 @@ export class CollectedStore {
     return store;
   }
 
+  /** What is here, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether more may be collected. */
   get hasRoom(): boolean {
     return this.#bytes < this.#maxBytes;

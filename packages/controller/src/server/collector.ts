@@ -12,6 +12,7 @@ import type { FanOuts } from "./fan-outs.ts";
 import { readJob, type ReadTarget, sliceTail } from "./host-read.ts";
 import { isEnded } from "./job-status.ts";
 import type { Job } from "./job.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import type { ControllerSettings } from "./settings.ts";
 import { Wake } from "./wake.ts";
 
@@ -20,6 +21,8 @@ export interface CollectorOptions {
   readonly fanOuts: FanOuts;
   readonly dispatch: Pick<Dispatch, "acknowledge">;
   readonly store: CollectedStore;
+  /** Default: nobody. */
+  readonly observer?: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
   readonly log: Logger;
@@ -96,11 +99,10 @@ export class Collector implements Disposable {
   async #read(fanOut: FanOut, job: Job, link: HostLink, stored: CollectedJob, window: number): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([failed.signal, this.#stop.signal]);
+    const { observer = noObserver } = this.#options;
+    const fail = (error: unknown): void => failed.abort(error);
     const targets = new Map(
-      collectedStreams.map((name) => [
-        name,
-        new StoreTarget(name, stored, window, (error) => failed.abort(error)),
-      ]),
+      collectedStreams.map((name) => [name, new StoreTarget(name, stored, window, fail, observer)]),
     );
     try {
       const { status, tail } = await readJob(link, job.id, targets, { follow: true, signal });
@@ -146,17 +148,25 @@ class StoreTarget implements ReadTarget {
   readonly #stored: CollectedJob;
   readonly #window: number;
   readonly #failed: (error: unknown) => void;
+  readonly #observer: Observer;
   #source: { grant(upTo: number): void } | undefined;
   /** What has come and is not being written yet. */
   #batch: { readonly at: number; readonly pieces: Uint8Array[] } | undefined;
   #work: Promise<void> = Promise.resolve();
   #isBroken = false;
 
-  constructor(name: StreamName, stored: CollectedJob, window: number, failed: (error: unknown) => void) {
+  constructor(
+    name: StreamName,
+    stored: CollectedJob,
+    window: number,
+    failed: (error: unknown) => void,
+    observer: Observer,
+  ) {
     this.#name = name;
     this.#stored = stored;
     this.#window = window;
     this.#failed = failed;
+    this.#observer = observer;
     this.position = stored.size(name);
   }
 
@@ -177,6 +187,7 @@ class StoreTarget implements ReadTarget {
     }
     this.#batch.pieces.push(bytes);
     this.position += bytes.byteLength;
+    this.#observer.relayed("collected", "from_hosts", bytes.byteLength);
     return true;
   }
 

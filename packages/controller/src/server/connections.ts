@@ -14,6 +14,7 @@ export interface Connection {
 
 /** Whose a connection is. */
 export interface Bearer {
+  readonly kind: "host" | "operator";
   readonly id: HostId | OperatorId;
   /** When the certificate that it came with ends, in milliseconds since 1970; absent when somebody else sees to that. */
   readonly expiresAt?: number;
@@ -33,6 +34,13 @@ export class Connections {
   /** Whether somebody is connected. */
   has(id: Bearer["id"]): boolean {
     return this.#of(id).length > 0;
+  }
+
+  /** How many there are; of hosts that enrol `newcomer`. */
+  get counts(): Readonly<Record<Bearer["kind"] | "newcomer", number>> {
+    const counts = { host: 0, operator: 0, newcomer: 0 };
+    for (const bearer of this.#open.values()) counts[bearer?.kind ?? "newcomer"]++;
+    return counts;
   }
 
   /** Ends all connections of somebody, now. */

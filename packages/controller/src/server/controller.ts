@@ -26,12 +26,17 @@ import { AgentHandlers } from "./handlers/agent.ts";
 import { enrolmentHandlers } from "./handlers/enrolment.ts";
 import type { OperatorPeer } from "./handlers/guard.ts";
 import { operatorHandlers } from "./handlers/operator.ts";
+import type { MetricsAddress, MetricsListener } from "./metrics/listener.ts";
+import type { ControllerMetrics } from "./metrics/metrics.ts";
+import { MetricsPage } from "./metrics/page.ts";
+import { observers } from "./observer.ts";
 import { PolicyFile } from "./policy-file.ts";
 import { Refusals } from "./refusals.ts";
 import type { ServerCertificate } from "./server-certificate.ts";
 import { ControllerServer, type ServerTrust } from "./server.ts";
 import { composeServices, type Services } from "./services.ts";
 import type { ControllerSettings } from "./settings.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 
 export interface ControllerOptions {
   readonly paths: ControllerPaths;
@@ -39,6 +44,10 @@ export interface ControllerOptions {
   readonly certificate: ServerCertificate;
   readonly settings: ControllerSettings;
   readonly log: Logger;
+  /** Metrics are offered: to operators alone, or at this address, too. Default: nothing is measured. */
+  readonly metrics?: "operators" | MetricsAddress | undefined;
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What has to be opened before anything can be composed. */
@@ -46,6 +55,7 @@ interface Opened {
   readonly store: CollectedStore;
   readonly audit: Audit;
   readonly policy: PolicyFile;
+  readonly metrics: ControllerMetrics | undefined;
 }
 
 const purgeEveryMs = 60 * 60 * 1000;
@@ -57,15 +67,18 @@ export class Controller implements AsyncDisposable {
   readonly #certificate: ServerCertificate;
   readonly #certificateWatch: CertificateWatch;
   readonly #closed = Promise.withResolvers<void>();
+  readonly #tracing: Tracing | undefined;
+  #metricsListener: MetricsListener | undefined;
   #port = 0;
   #closing: Promise<void> | undefined;
   #cancelPurge = (): void => {};
 
-  private constructor(options: ControllerOptions, { store, audit, policy }: Opened) {
-    const { paths, authorities, certificate, settings, log } = options;
+  private constructor(options: ControllerOptions, { store, audit, policy, metrics }: Opened) {
+    const { paths, authorities, certificate, settings, log, tracing } = options;
     const catalogue = new Catalogue(paths.catalogue);
     const clock = systemClock;
     const changed = (): void => this.#server.renew(this.#trust);
+    const observer = observers([metrics, tracing].filter((one) => one !== undefined));
     const { services, collector } = composeServices({
       catalogue,
       authorities,
@@ -75,6 +88,7 @@ export class Controller implements AsyncDisposable {
       policy,
       store,
       inputsDirectory: paths.inputs,
+      observer,
       clock,
       settings,
       log,
@@ -82,16 +96,23 @@ export class Controller implements AsyncDisposable {
     this.#services = services;
     this.#collector = collector;
     this.#certificate = certificate;
-    const { operators, presence, connections, rotation } = services;
+    this.#tracing = tracing;
+    const { operators, presence, connections, rotation, authorisation } = services;
     const refusals = new Refusals({ catalogue, presence, audit, clock, log });
     const doors = new Doors({ authorities, catalogue, operators, presence, refusals, clock });
+    const admission = new Admission(settings);
+    metrics?.watch({ services, admission, certificate });
+    const page = new MetricsPage({ doors, authorisation, audit, clock, metrics });
     this.#server = new ControllerServer({
       trust: this.#trust,
-      admission: new Admission(settings),
+      admission,
+      waiting: settings,
       arrivalTimeoutMs: settings.arrivalTimeoutMs,
       admit: (caller) => doors.admit(caller),
       accept: (visitor, socket, greeted) => this.#accept(visitor, socket, greeted),
       fault: (error) => this.#fault(error, "upgrade"),
+      page: (caller) => page.answer(caller),
+      observer,
     });
     this.#certificateWatch = new CertificateWatch({
       authorities,
@@ -108,7 +129,8 @@ export class Controller implements AsyncDisposable {
 
   /** Opens everything, takes up what is unfinished, and listens. @throws OutpostError as `startController` */
   static async start(options: ControllerOptions, host: string, port: number): Promise<Controller> {
-    const { paths, settings, log } = options;
+    const { paths, settings, log, metrics: offered } = options;
+    const metrics = offered === undefined ? undefined : await createMetrics();
     const store = await CollectedStore.open(paths.collected, settings.maxCollectedBytes);
     const audit = Audit.open(paths.audit, systemClock, log);
     const policy = await PolicyFile.open({ file: paths.policy, audit, clock: systemClock, log }).catch(
@@ -117,9 +139,13 @@ export class Controller implements AsyncDisposable {
         throw error;
       },
     );
-    const controller = new Controller(options, { store, audit, policy });
+    const controller = new Controller(options, { store, audit, policy, metrics });
     try {
       controller.#services.launch.resume();
+      if (metrics !== undefined && typeof offered === "object") {
+        const { MetricsListener } = await import("./metrics/listener.ts");
+        controller.#metricsListener = await MetricsListener.listen(metrics, offered);
+      }
       controller.#port = await controller.#server.listen(host, port);
       controller.#purge();
       return controller;
@@ -131,6 +157,11 @@ export class Controller implements AsyncDisposable {
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Where metrics are served in the clear, if they are. */
+  get metricsPort(): number | undefined {
+    return this.#metricsListener?.port;
   }
 
   /** Resolves when the controller has ended. */
@@ -145,13 +176,14 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { catalogue, presence, connections, fanOuts, sessions, policy, audit, settings, log } =
+    const { catalogue, presence, connections, fanOuts, rollouts, sessions, policy, audit, settings, log } =
       this.#services;
     this.#cancelPurge();
     this.#certificateWatch[Symbol.dispose]();
     policy[Symbol.dispose]();
     this.#server.stop();
     this.#collector[Symbol.dispose]();
+    rollouts[Symbol.dispose]();
     await connections.goodbye(settings.goodbyeRetryMs);
     this.#server.destroy();
     try {
@@ -163,6 +195,9 @@ export class Controller implements AsyncDisposable {
     }
     catalogue[Symbol.dispose]();
     audit[Symbol.dispose]();
+    await this.#services.inputs[Symbol.asyncDispose]();
+    await this.#metricsListener?.[Symbol.asyncDispose]();
+    await this.#tracing?.[Symbol.asyncDispose]();
     this.#closed.resolve();
   }
 
@@ -225,7 +260,7 @@ export class Controller implements AsyncDisposable {
     handlers.peer = peer;
     presence.certified(host.id, certificate);
     // When its certificate ends, presence knows: another one may have been issued on this connection.
-    connections.add(peer, peer.closed, { id: host.id });
+    connections.add(peer, peer.closed, { kind: "host", id: host.id });
     void peer.closed.then((reason) => {
       handlers.arrived();
       presence.disconnected(host.id, peer);
@@ -247,7 +282,7 @@ export class Controller implements AsyncDisposable {
       fault: this.#fault,
       helloTimeoutMs,
     });
-    connections.add(peer, peer.closed, { id: operator.id, expiresAt });
+    connections.add(peer, peer.closed, { kind: "operator", id: operator.id, expiresAt });
     operators.seen(operator.id);
     void peer.closed.then(() => operators.seen(operator.id));
   }
@@ -267,4 +302,13 @@ export class Controller implements AsyncDisposable {
     }
     this.#cancelPurge = clock.after(purgeEveryMs, () => this.#purge());
   }
+}
+
+/** Loaded only then: with the library behind it, it is a few megabytes. */
+async function createMetrics(): Promise<ControllerMetrics> {
+  const [{ ControllerMetrics }, { softwareVersion }] = await Promise.all([
+    import("./metrics/metrics.ts"),
+    import("./greeting.ts"),
+  ]);
+  return new ControllerMetrics(softwareVersion);
 }

@@ -25,6 +25,7 @@ import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import type { HeldTails } from "./held-tails.ts";
 import type { Job } from "./job.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import { unpackSpec } from "./spec.ts";
 import type { ControllerSettings } from "./settings.ts";
 
@@ -32,6 +33,8 @@ export interface DispatchOptions {
   readonly bus: Bus;
   readonly fanOuts: FanOuts;
   readonly tails: HeldTails;
+  /** Default: nobody. */
+  readonly observer?: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
   readonly log: Logger;
@@ -43,7 +46,7 @@ export interface BesideSpec {
   readonly authorization: Authorization | undefined;
 }
 
-type PackedStart = PackedRequest<typeof agentMethods, "job.start">;
+export type PackedStart = PackedRequest<typeof agentMethods, "job.start">;
 
 /** Answers to a start that say for certain that nothing ran. After any other error the host is asked. */
 const refusals: ReadonlySet<ErrorCode> = new Set([
@@ -64,11 +67,13 @@ const startReasons: Partial<Record<ErrorCode, EndReasonCode>> = {
 
 export class Dispatch {
   readonly #options: DispatchOptions;
+  readonly #observer: Observer;
   /** The jobs whose hosts are being told what waits for them, on which link. */
   readonly #advancing = new Map<Job, { readonly link: HostLink; readonly done: Promise<void> }>();
 
   constructor(options: DispatchOptions) {
     this.#options = options;
+    this.#observer = options.observer ?? noObserver;
   }
 
   /** Packs a start once for all hosts. @throws OutpostError `limit_exceeded` when it is too large for a message */
@@ -90,35 +95,58 @@ export class Dispatch {
     });
   }
 
-  /** Sends the start to every host whose job is pending. */
-  start(fanOut: FanOut, packed: PackedStart): void {
-    for (const job of fanOut.jobs) {
-      const link = job.status.state === "pending" ? this.#options.bus.link(job.host) : undefined;
+  /** Sends the start to every host of these whose job is pending. What is queued MUST have been begun. */
+  start(fanOut: FanOut, packed: PackedStart, jobs: readonly Job[] = fanOut.jobs): void {
+    for (const job of jobs) {
+      const isDue = job.status.state === "pending" && !job.isQueued && job.waiting === undefined;
+      const link = isDue ? this.#options.bus.link(job.host) : undefined;
       if (link !== undefined) void this.#start(fanOut, job, link, packed);
     }
   }
 
+  /** Packs the start of a fan-out job anew, from what was recorded of it.
+   * @returns `undefined` when it cannot be: the spec is gone, or it had secrets, which a restart has taken */
+  packAgain(fanOut: FanOut): PackedStart | undefined {
+    const { spec, authorization: signed, hadSecrets } = fanOut.record;
+    const { secrets } = fanOut;
+    if (spec === undefined || (hadSecrets && secrets === undefined)) return undefined;
+    const authorization = signed === undefined ? undefined : unpackAuthorization(signed);
+    return this.pack(fanOut, unpackSpec(spec), { secrets, authorization }, false);
+  }
+
+  /** The start will never be sent to this host: the controller has forgotten its secrets. */
+  secretsLost(fanOut: FanOut, job: Job): void {
+    const message = `the controller was restarted before the start had reached ${job.hostName}, and does not keep secrets; nothing ran there`;
+    this.settle(fanOut, job, "failed", "refused", message);
+  }
+
   /** Sends a start again that may not have arrived. The id is the same, so the host starts at most one. */
   restart(fanOut: FanOut, job: Job, link: HostLink): void {
-    const { spec: packed, authorization: signed, hadSecrets } = fanOut.record;
-    const { secrets } = fanOut;
-    if (packed === undefined) return;
-    const spec = unpackSpec(packed);
-    const refused =
-      hadSecrets && secrets === undefined
-        ? `the controller was restarted before the start had reached ${job.hostName}, and does not keep secrets; nothing ran there`
-        : agentTooOld(this.#options.bus, { id: job.host, name: job.hostName }, { ...spec, secrets })?.message;
-    if (refused !== undefined) return this.settle(fanOut, job, "failed", "refused", refused);
-    const authorization = signed === undefined ? undefined : unpackAuthorization(signed);
-    void this.#start(fanOut, job, link, this.pack(fanOut, spec, { secrets, authorization }, false));
+    const { spec } = fanOut.record;
+    if (spec === undefined) return;
+    const packed = this.packAgain(fanOut);
+    if (packed === undefined) return this.secretsLost(fanOut, job);
+    if (this.isTooOld(fanOut, job, unpackSpec(spec))) return;
+    void this.#start(fanOut, job, link, packed);
+  }
+
+  /** Whether the host's agent is too old for what is asked; its job has ended then. */
+  isTooOld(fanOut: FanOut, job: Job, spec: JobSpec): boolean {
+    const host = { id: job.host, name: job.hostName };
+    const tooOld = agentTooOld(this.#options.bus, host, { ...spec, secrets: fanOut.secrets });
+    if (tooOld !== undefined) this.settle(fanOut, job, "failed", "refused", tooOld.message);
+    return tooOld !== undefined;
   }
 
   async #start(fanOut: FanOut, job: Job, link: HostLink, packed: PackedStart): Promise<void> {
     const { fanOuts, tails } = this.#options;
     job.isStarting = true;
     job.heardOn = link;
+    this.#observer.startSent(fanOut);
     try {
-      const { status, tail } = await link.requestPacked(packed);
+      const { status, tail } = await link
+        .requestPacked(packed)
+        .finally(() => this.#observer.startAnswered(fanOut));
       job.isStarting = false;
       if (tail !== undefined) tails.hold(fanOut, job, tail);
       job.report(status, link);

@@ -8,7 +8,13 @@
  * So whoever has the key of the one root makes nothing of the other kind. Every refusal says why.
  */
 import type { X509Certificate } from "node:crypto";
-import { type Identity, identityOf, type OperatorIdentity, verifyOperatorChain } from "@outpost/access";
+import {
+  type Identity,
+  identityOf,
+  keyFingerprint,
+  type OperatorIdentity,
+  verifyOperatorChain,
+} from "@outpost/access";
 import { chainOfHeader, type Clock, ErrorCode, type HostId, OutpostError } from "@outpost/protocol";
 import type { Authorities } from "./authorities.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
@@ -25,6 +31,9 @@ export interface Caller {
   readonly certificate: X509Certificate | undefined;
   /** The header that tells who issued the certificate. */
   readonly chain: string | string[] | undefined;
+  /** OpenSSL has led the certificate back to one of the authorities that we believe, by what was shown in the handshake. To which
+   * of them, Node does not tell. Default false. */
+  readonly isVerified?: boolean;
 }
 
 export type Visitor =
@@ -71,6 +80,24 @@ export class Doors {
           "there is nothing at this path; the controller has /agent, /operator and /enrol",
         );
     }
+  }
+
+  /**
+   * The operator who asks for a page. A program that is not ours shows who issued its certificate in the handshake only, where Node
+   * keeps it to itself; so an operator who has signed in before is known by their key, of which the handshake has shown that
+   * they have it. Whoever has the key of another of our authorities has not.
+   * @throws OutpostError as `admit`
+   */
+  operator(caller: Caller): Pick<OperatorRecord, "id" | "name"> {
+    const certificate = shown(caller.certificate);
+    const identity = identityOf(certificate);
+    if (caller.chain === undefined && caller.isVerified === true && identity?.kind === "operator") {
+      const known = this.#options.catalogue.operators.byId(identity.id);
+      if (known?.key !== undefined && known.key === keyFingerprint(certificate)) return known;
+    }
+    const visitor = this.admit({ ...caller, path: "/operator" });
+    if (visitor.kind === "operator") return visitor.operator;
+    throw refused("operators only");
   }
 
   #host(certificate: X509Certificate): Visitor {

@@ -2,7 +2,7 @@
  * One request over many hosts: its jobs, the state that derives from theirs, and who listens to their changes. It is
  * in memory while something is left to do for it, or somebody uses it.
  *
- *     created ──▶ ended (every job has) ──▶ finished (nothing to collect, nothing waits)
+ *     created ──▶ ended (every job has) ──▶ finished (nothing to collect, nothing waits, its roll-out is over)
  *        └──────────┴──▶ removed (kept until every host has confirmed) ──▶ finished
  */
 import type {
@@ -13,6 +13,7 @@ import type {
   JobInfo,
   JobState,
   OutputMode,
+  RolloutInfo,
   Secrets,
   WireError,
 } from "@outpost/protocol";
@@ -20,9 +21,14 @@ import type { Bus } from "./bus.ts";
 import type { FanOutRecord } from "./catalogue/fan-outs.ts";
 import { deriveState } from "./fan-out-state.ts";
 import type { Job } from "./job.ts";
+import type { RolloutProgress } from "./rollout-plan.ts";
 import { sumOfBytes } from "./sum-of-bytes.ts";
 
 export type JobListener = (job: Job) => void;
+export type RolloutListener = (rollout: RolloutInfo) => void;
+
+/** A spec of more bytes than this is forgotten when all jobs have ended: ten thousand long scripts would be a large catalogue. */
+const maxKeptSpecBytes = 64 * 1024;
 
 export class FanOut {
   readonly id: JobId;
@@ -32,6 +38,9 @@ export class FanOut {
   readonly jobs: readonly Job[];
   readonly #byHost: ReadonlyMap<HostName, Job>;
   readonly #listeners = new Set<JobListener>();
+  readonly #rolloutListeners = new Set<RolloutListener>();
+  /** Set while its roll-out is carried out. */
+  #rolloutNow: (() => RolloutInfo) | undefined;
   #record: FanOutRecord;
   /** The jobs before this position have ended. */
   #ended = 0;
@@ -93,11 +102,13 @@ export class FanOut {
   /** Nothing is left to do for it. */
   get isFinished(): boolean {
     if (this.isRemoved) return this.jobs.every((job) => job.waiting === undefined);
+    if (this.#record.rollout !== undefined && this.#record.rollout.ended === undefined) return false;
     return this.jobs.every((job) => job.isEnded && job.waiting === undefined && !this.needsCollecting(job));
   }
 
+  /** Now, or when it has been begun. */
   needsCollecting(job: Job): boolean {
-    return this.mode === "collect" && job.isHeld && !job.isCollected;
+    return this.mode === "collect" && (job.isHeld || job.isQueued) && !job.isCollected;
   }
 
   job(host: HostName): Job | undefined {
@@ -115,9 +126,44 @@ export class FanOut {
     for (const listener of this.#listeners) listener(job);
   }
 
-  /** All jobs have ended. The spec has served: it may hold what nobody wants to keep. */
+  /** All jobs have ended. What was signed has served; the spec is kept for whoever wants to run it again. */
   ended(at: number): void {
-    this.#record = { ...this.#record, endedAt: at, spec: undefined, authorization: undefined };
+    const { spec } = this.#record;
+    const kept = spec !== undefined && spec.byteLength <= maxKeptSpecBytes ? spec : undefined;
+    this.#record = { ...this.#record, endedAt: at, spec: kept, authorization: undefined };
+  }
+
+  /** How its roll-out stands, if it has one. */
+  get rollout(): RolloutInfo | undefined {
+    return this.#rolloutNow?.() ?? this.#record.rollout?.ended;
+  }
+
+  /** From now on `info` says how the roll-out stands. */
+  rollOut(info: () => RolloutInfo): void {
+    this.#rolloutNow = info;
+  }
+
+  /** The roll-out has come further. The caller notes it for the catalogue. */
+  rolledOut(progress: RolloutProgress): void {
+    const { rollout } = this.#record;
+    if (rollout !== undefined) this.#record = { ...this.#record, rollout: { ...rollout, progress } };
+  }
+
+  /** The roll-out is over, and so are all of its jobs. */
+  rolloutEnded(ended: RolloutInfo): void {
+    const { rollout } = this.#record;
+    if (rollout !== undefined) this.#record = { ...this.#record, rollout: { ...rollout, ended } };
+    this.#rolloutNow = undefined;
+  }
+
+  /** Calls back when the roll-out has come to another state or stage. Returns what takes the listener away. */
+  onRollout(listener: RolloutListener): () => void {
+    this.#rolloutListeners.add(listener);
+    return () => void this.#rolloutListeners.delete(listener);
+  }
+
+  rolloutChanged(rollout: RolloutInfo): void {
+    for (const listener of this.#rolloutListeners) listener(rollout);
   }
 
   removed(by: string): void {
@@ -136,7 +182,7 @@ export class FanOut {
     const counts: Partial<Record<JobState, number>> = {};
     for (const job of this.jobs) counts[job.status.state] = (counts[job.status.state] ?? 0) + 1;
     const unread = sumOfBytes(this.jobs.map((job) => job.unread));
-    return fanOutInfo(this.#record, this.state(bus), counts, unread);
+    return fanOutInfo(this.#record, this.state(bus), counts, unread, this.rollout);
   }
 
   state(bus: Bus): FanOutState {
@@ -144,6 +190,7 @@ export class FanOut {
       this.jobs.map((job) => ({
         state: job.status.state,
         isReachable: job.isEnded || bus.link(job.host) !== undefined,
+        hasTurnToCome: job.isQueued && job.turn === "rollout",
       })),
     );
   }
@@ -162,6 +209,7 @@ export class FanOut {
       ...(since === undefined ? {} : { unreachableSince: since }),
       ...(waiting === undefined ? {} : { waiting: waiting.kind }),
       ...(refused === undefined ? {} : { refused }),
+      ...(job.isQueued ? { queued: job.turn === "host" ? "host" : "rollout" } : {}),
     };
   }
 
@@ -184,6 +232,7 @@ export function fanOutInfo(
   state: FanOutState,
   counts: Partial<Record<JobState, number>>,
   unreadBytes: number,
+  rollout: RolloutInfo | undefined = record.rollout?.ended,
 ): FanOutInfo {
   const { id, name, operator, command, mode, createdAt, endedAt, hosts } = record;
   return {
@@ -198,5 +247,6 @@ export function fanOutInfo(
     counts,
     hosts,
     unreadBytes,
+    ...(rollout === undefined ? {} : { rollout }),
   };
 }

@@ -20,6 +20,7 @@ import type { FanOutRecord, JobRecord } from "./catalogue/fan-outs.ts";
 import { deriveState } from "./fan-out-state.ts";
 import { FanOut, fanOutInfo, ownerOf } from "./fan-out.ts";
 import { Job } from "./job.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import type { ControllerSettings } from "./settings.ts";
 import { sumOfBytes } from "./sum-of-bytes.ts";
 
@@ -33,6 +34,14 @@ export interface FanOutsOptions {
   readonly forgotten: (id: JobId) => void;
   /** Told of each fan-out job when all of its jobs have ended. After a crash it may be told again. */
   readonly ended: (fanOut: FanOut) => void;
+  /** Default: nobody. */
+  readonly observer?: Observer;
+}
+
+/** A fan-out job that is to be recorded. */
+export interface NewFanOut {
+  readonly record: FanOutRecord;
+  readonly jobs: readonly JobRecord[];
 }
 
 /** What decides who may see a fan-out job. */
@@ -51,20 +60,32 @@ const maxNamed = 5;
 /** After a write that failed, as with a full disk, in milliseconds. */
 const retryWriteMs = 1_000;
 
+/** The longest that changes wait because there are many, in milliseconds. */
+const mostWriteBehindMs = 1_000;
+
 export class FanOuts implements Disposable {
   readonly #options: FanOutsOptions;
+  readonly #observer: Observer;
   readonly #unfinished = new Map<JobId, FanOut>();
   /** Finished ones that somebody still uses: there MUST be one object per fan-out job. */
   readonly #finished = new Map<JobId, WeakRef<FanOut>>();
   readonly #dirtyJobs = new Map<Job, FanOut>();
   readonly #dirty = new Set<FanOut>();
   #cancelFlush: (() => void) | undefined;
+  /** How long the last write took: with ten thousand hosts a good part of a second. */
+  #writingMs = 0;
 
   constructor(options: FanOutsOptions) {
     this.#options = options;
+    this.#observer = options.observer ?? noObserver;
     for (const record of options.catalogue.fanOuts.unfinished()) {
       this.#unfinished.set(record.id, this.#load(record));
     }
+  }
+
+  /** How many changes wait to be written to the catalogue. */
+  get unwritten(): number {
+    return this.#dirtyJobs.size + this.#dirty.size;
   }
 
   /** Those for which something is left to do, the removed ones included. */
@@ -80,6 +101,19 @@ export class FanOuts implements Disposable {
   ): FanOut {
     const { catalogue } = this.#options;
     catalogue.transaction(durability, () => catalogue.fanOuts.insert(record, jobs));
+    return this.#add(record, jobs);
+  }
+
+  /** The same for two that belong together: both are recorded, or none. @throws OutpostError `disk_full` */
+  createBoth(...both: readonly [NewFanOut, NewFanOut]): [FanOut, FanOut] {
+    const { catalogue } = this.#options;
+    catalogue.transaction("synced", () => {
+      for (const { record, jobs } of both) catalogue.fanOuts.insert(record, jobs);
+    });
+    return [this.#add(both[0].record, both[0].jobs), this.#add(both[1].record, both[1].jobs)];
+  }
+
+  #add(record: FanOutRecord, jobs: readonly JobRecord[]): FanOut {
     const fanOut = new FanOut(
       record,
       jobs.map((job) => new Job(job, record.mode)),
@@ -163,6 +197,7 @@ export class FanOuts implements Disposable {
   /** `job` has changed: it is written behind, and, if an operator would see the difference, told. */
   note(fanOut: FanOut, job: Job, isVisible: boolean): void {
     this.#dirtyJobs.set(job, fanOut);
+    if (job.endsNow) this.#observer.jobEnded(job.status.state);
     fanOut.dropSecrets();
     if (fanOut.record.endedAt === undefined && fanOut.isEnded) this.#ended(fanOut);
     this.#schedule();
@@ -180,6 +215,8 @@ export class FanOuts implements Disposable {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
     if (this.#dirtyJobs.size === 0 && this.#dirty.size === 0) return;
+    const { clock } = this.#options;
+    const begunMs = clock.monotonicMs();
     const { fanOuts } = this.#options.catalogue;
     const touched = new Set([...this.#dirty, ...this.#dirtyJobs.values()]);
     // Once per batch and not at each change: it looks at every job.
@@ -193,6 +230,7 @@ export class FanOuts implements Disposable {
     this.#dirtyJobs.clear();
     this.#dirty.clear();
     for (const fanOut of touched) this.#place(fanOut);
+    this.#writingMs = clock.monotonicMs() - begunMs;
   }
 
   /** The jobs of this host that are unfinished, or that it may still hold. */
@@ -275,7 +313,12 @@ export class FanOuts implements Disposable {
     forgotten(id);
   }
 
-  #schedule(delayMs = this.#options.settings.writeBehindMs): void {
+  /** What is written is written as a whole, and others wait meanwhile: so it takes a tenth of the time at most. */
+  get #writeBehindMs(): number {
+    return Math.max(this.#options.settings.writeBehindMs, Math.min(mostWriteBehindMs, this.#writingMs * 9));
+  }
+
+  #schedule(delayMs = this.#writeBehindMs): void {
     this.#cancelFlush ??= this.#options.clock.after(delayMs, () => {
       this.#cancelFlush = undefined;
       try {

@@ -5,7 +5,9 @@ import { answerHello, type HelloParams, type HelloResult } from "@outpost/protoc
 
 // The same from src/ and from dist/.
 const packageFile = join(import.meta.dirname, "..", "..", "package.json");
-const { version: softwareVersion } = JSON.parse(readFileSync(packageFile, "utf8")) as { version: string };
+export const { version: softwareVersion } = JSON.parse(readFileSync(packageFile, "utf8")) as {
+  version: string;
+};
 
 const software = `outpost-controller ${softwareVersion}`;
 

@@ -21,6 +21,11 @@ export class HeldTails {
     this.#settings = settings;
   }
 
+  /** What is held, in bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** A receive of this fan-out job will come. */
   expect(fanOut: FanOut): void {
     this.#expected.set(

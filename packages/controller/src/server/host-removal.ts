@@ -36,7 +36,10 @@ export function removeHost(services: HostRemovalServices, host: Host, by: string
 }
 
 function giveUp({ dispatch, fanOuts }: HostRemovalServices, fanOut: FanOut, job: Job, by: string): void {
-  if (!job.isEnded) {
+  if (job.isQueued) {
+    const message = `${job.hostName} was removed by ${by} before the job had begun there; nothing ran`;
+    dispatch.settle(fanOut, job, "failed", "host_unreachable", message);
+  } else if (!job.isEnded) {
     // Of a pending one, too: its start may have arrived, and the answer not.
     const message = `${job.hostName} was removed by ${by}; what became of the job is not known here`;
     dispatch.settle(fanOut, job, "lost", "forgotten", message);

@@ -10,8 +10,11 @@ import { Authority, AuthorityCertificate } from "./authority.ts";
 import { Catalogue } from "./catalogue/catalogue.ts";
 import { Controller } from "./controller.ts";
 import { type ControllerPaths, controllerPaths } from "./directory.ts";
+import type { MetricsAddress } from "./metrics/listener.ts";
 import { ServerCertificate, writeServer } from "./server-certificate.ts";
 import { type ControllerSettings, defaultControllerSettings } from "./settings.ts";
+import { isTracingAsked } from "./tracing/environment.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { readIfThere, removeFile, writeWhole } from "./whole-file.ts";
 
 export type { Controller } from "./controller.ts";
@@ -138,6 +141,11 @@ export interface StartControllerOptions {
   readonly log: Logger;
   /** What differs from `defaultControllerSettings`. */
   readonly settings?: Partial<ControllerSettings>;
+  /** Metrics are offered: to operators alone at the controller's own port, or besides in the clear at this loopback address.
+   * Default: nothing is measured. */
+  readonly metrics?: "operators" | MetricsAddress | undefined;
+  /** Where OpenTelemetry finds its settings (`OTEL_EXPORTER_OTLP_ENDPOINT`, …). Default: nothing is traced. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /**
@@ -147,7 +155,7 @@ export interface StartControllerOptions {
  * `invalid_argument` when the policy is wrong
  */
 export async function startController(options: StartControllerOptions): Promise<Controller> {
-  const { directory, host, port, log } = options;
+  const { directory, host, port, log, metrics, env = {} } = options;
   const paths = controllerPaths(directory);
   if ((await readIfThere(paths.authorityCertificate)) === undefined) {
     throw new OutpostError(
@@ -159,5 +167,13 @@ export async function startController(options: StartControllerOptions): Promise<
   const authorities = await Authorities.open(paths);
   const certificate = await ServerCertificate.open(paths, authorities.current, log);
   const settings = { ...defaultControllerSettings, ...options.settings };
-  return Controller.start({ paths, authorities, certificate, settings, log }, host, port);
+  const tracing = await tracingOf(env, log);
+  return Controller.start({ paths, authorities, certificate, settings, log, metrics, tracing }, host, port);
+}
+
+/** OpenTelemetry is loaded only where its settings ask for it. */
+async function tracingOf(env: NodeJS.ProcessEnv, log: Logger): Promise<Tracing | undefined> {
+  if (!isTracingAsked(env)) return undefined;
+  const { startTracing } = await import("./tracing/tracing.ts");
+  return startTracing(env, log);
 }

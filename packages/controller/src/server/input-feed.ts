@@ -8,24 +8,32 @@ import type { Bus, HostLink } from "./bus.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { InputSpool } from "./input-spool.ts";
 import type { Job } from "./job.ts";
+import { noObserver, type Observer } from "./observer.ts";
 
-/** Read at once per host, in bytes: small, because there may be a thousand hosts. */
-const pieceBytes = 64 * 1024;
+/** Read at once per host, in bytes: a whole chunk, and less where there may be a thousand hosts. */
+const minPieceBytes = 64 * 1024;
+/** What all hosts of a job may have in pieces together, in bytes. */
+const piecesBytes = 32 * 1024 * 1024;
 
 export class InputFeed {
   readonly #fanOut: FanOut;
   readonly #spool: InputSpool;
   readonly #bus: Bus;
   readonly #log: Logger;
+  readonly #observer: Observer;
   /** The link on which each job is being fed. */
   readonly #feeding = new Map<Job, HostLink>();
   readonly #fed = new Set<Job>();
+  readonly #pieceBytes: number;
 
-  constructor(fanOut: FanOut, spool: InputSpool, bus: Bus, log: Logger) {
+  constructor(fanOut: FanOut, spool: InputSpool, bus: Bus, log: Logger, observer: Observer = noObserver) {
     this.#fanOut = fanOut;
     this.#spool = spool;
+    const share = Math.floor(piecesBytes / Math.max(1, fanOut.jobs.length));
+    this.#pieceBytes = Math.max(minPieceBytes, Math.min(limits.maxChunkBytes, share));
     this.#bus = bus;
     this.#log = log;
+    this.#observer = observer;
   }
 
   /** Feeds every job that runs, now and later. */
@@ -87,10 +95,11 @@ export class InputFeed {
       }
       const left = size - out.offset;
       if (left > 0) {
-        const room = Math.min(await out.ready(signal), left, pieceBytes, limits.maxChunkBytes);
+        const room = Math.min(await out.ready(signal), left, this.#pieceBytes);
         const bytes = await this.#spool.read(out.offset, room);
         signal.throwIfAborted();
         out.send(bytes);
+        this.#observer.relayed("input", "to_hosts", bytes.byteLength);
       } else if (isComplete) {
         out.end();
         return;

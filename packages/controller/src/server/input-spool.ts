@@ -6,7 +6,7 @@
  *        └───▶ failed     the operator says that the rest will never come
  */
 import { constants, mkdirSync, statSync } from "node:fs";
-import { open, readdir, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ErrorCode, type JobId, OutpostError } from "@outpost/protocol";
 import { Wake } from "./wake.ts";
@@ -17,6 +17,9 @@ export class InputSpool {
   readonly #grew = new Wake();
   #size: number;
   #end: OutpostError | "complete" | undefined;
+  /** Open from the first use on: opening it for every piece would cost more than the piece. */
+  #opened: Promise<FileHandle> | undefined;
+  #isClosed = false;
 
   constructor(file: string, maxBytes: number, end: OutpostError | "complete" | undefined) {
     this.#file = file;
@@ -61,8 +64,7 @@ export class InputSpool {
   }
 
   async sync(): Promise<void> {
-    await using file = await open(this.#file, constants.O_WRONLY | constants.O_CREAT, 0o600);
-    await file.datasync();
+    await (await this.#handle()).datasync();
   }
 
   /** There is no more to come. */
@@ -78,7 +80,7 @@ export class InputSpool {
 
   /** At most `length` bytes from `offset`. */
   async read(offset: number, length: number): Promise<Uint8Array> {
-    await using file = await open(this.#file, "r");
+    const file = await this.#handle();
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
     return buffer.subarray(0, bytesRead);
   }
@@ -93,9 +95,28 @@ export class InputSpool {
     this.#grew.ring();
   }
 
+  /** Nobody needs it any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await (await opened?.catch(() => {}))?.close();
+  }
+
+  #handle(): Promise<FileHandle> {
+    if (this.#isClosed) throw new OutpostError(ErrorCode.conflict, "the job takes no input any more");
+    if (this.#opened === undefined) {
+      const opened = open(this.#file, constants.O_RDWR | constants.O_CREAT, 0o600);
+      this.#opened = opened;
+      // The next one tries again.
+      opened.catch(() => (this.#opened = undefined));
+    }
+    return this.#opened;
+  }
+
   async #append(bytes: Uint8Array): Promise<void> {
-    await using file = await open(this.#file, constants.O_WRONLY | constants.O_CREAT, 0o600);
     try {
+      const file = await this.#handle();
       for (let done = 0; done < bytes.byteLength;) {
         done += (await file.write(bytes, done, bytes.byteLength - done, this.#size + done)).bytesWritten;
       }
@@ -108,7 +129,7 @@ export class InputSpool {
 }
 
 /** The spools' files, one per fan-out job. */
-export class InputSpools {
+export class InputSpools implements AsyncDisposable {
   readonly #root: string;
   readonly #maxBytes: number;
   readonly #spools = new Map<JobId, InputSpool>();
@@ -140,7 +161,14 @@ export class InputSpools {
   }
 
   async remove(id: JobId): Promise<void> {
+    const spool = this.#spools.get(id);
     this.#spools.delete(id);
+    await spool?.close();
     await rm(join(this.#root, id), { force: true });
+  }
+
+  /** Closes the files, and leaves them for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#spools.values()].map((spool) => spool.close()));
   }
 }

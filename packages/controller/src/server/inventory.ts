@@ -26,6 +26,8 @@ export interface InventoryOptions {
   readonly log: Logger;
   /** Bytes of a job that are safe elsewhere: received by operators, or in our own store. */
   readonly safe: (fanOut: FanOut, job: Job) => { stdout: number; stderr: number };
+  /** What waits for this host may be sent now. */
+  readonly rollouts: { ready(host: Host): void };
 }
 
 /** How many ids `job.status` takes at once. */
@@ -56,6 +58,7 @@ export class Inventory {
     for (let at = 0; at < missing.length; at += maxStatusIds) {
       await this.#ask(missing.slice(at, at + maxStatusIds));
     }
+    this.#options.rollouts.ready(this.#host);
   }
 
   /** What was asked for or heard on this very connection is newer than the inventory. */
@@ -65,6 +68,7 @@ export class Inventory {
       ([fanOut, job]) =>
         !this.#seen.has(fanOut.id) &&
         job.heardOn !== this.#link &&
+        !job.isQueued &&
         (job.isHeld || !job.isEnded || job.waiting !== undefined),
     );
   }

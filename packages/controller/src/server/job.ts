@@ -13,7 +13,7 @@ import type {
   WireError,
 } from "@outpost/protocol";
 import type { HostLink } from "./bus.ts";
-import type { JobRecord, Received, Waiting } from "./catalogue/fan-outs.ts";
+import type { JobRecord, Received, Turn, Waiting } from "./catalogue/fan-outs.ts";
 import { cutError, cutJobStatus } from "./cut-status.ts";
 import { isEnded, looksDifferent, mergeStatus } from "./job-status.ts";
 import { sumOfBytes } from "./sum-of-bytes.ts";
@@ -21,7 +21,14 @@ import { sumOfBytes } from "./sum-of-bytes.ts";
 const outputs = ["stdout", "stderr"] as const satisfies OutputName[];
 
 /** Ends that we know of without the host: nothing ran there, and the host holds nothing. */
-const neverRan: ReadonlySet<string> = new Set(["host_unreachable", "expired", "refused", "denied"]);
+const neverRan: ReadonlySet<string> = new Set([
+  "host_unreachable",
+  "expired",
+  "refused",
+  "denied",
+  "skipped",
+  "not_begun",
+]);
 
 export class Job {
   readonly id: JobId;
@@ -42,6 +49,8 @@ export class Job {
   #refused: WireError | undefined;
   #held: boolean;
   #collected: boolean;
+  #turn: Turn;
+  #isEndKnown: boolean;
 
   constructor(record: JobRecord, mode: OutputMode) {
     this.mode = mode;
@@ -54,6 +63,8 @@ export class Job {
     this.#waiting = record.waiting;
     this.#held = record.held;
     this.#collected = record.collected;
+    this.#turn = record.turn;
+    this.#isEndKnown = isEnded(record.status);
   }
 
   get status(): JobStatus {
@@ -62,6 +73,33 @@ export class Job {
 
   get isEnded(): boolean {
     return isEnded(this.#status);
+  }
+
+  get turn(): Turn {
+    return this.#turn;
+  }
+
+  /** It waits for its turn or its host: nothing of it was sent. */
+  get isQueued(): boolean {
+    return this.#turn !== "begun" && !this.isEnded;
+  }
+
+  /** It waits for its host to connect. */
+  queue(): void {
+    this.#turn = "host";
+  }
+
+  /** It may be sent from now on. The caller MUST have recorded that before it is. */
+  begin(): void {
+    this.#turn = "begun";
+    this.#held = true;
+  }
+
+  /** True once: when it has ended since this was asked last, or since the job was made. */
+  get endsNow(): boolean {
+    if (this.#isEndKnown || !this.isEnded) return false;
+    this.#isEndKnown = true;
+    return true;
   }
 
   /** What operators have acknowledged. */
@@ -120,12 +158,17 @@ export class Job {
       held: this.#held,
       collected: this.#collected,
       waiting: this.#waiting,
+      turn: this.#turn,
     };
   }
 
   /** Takes a report of the host in. Returns whether an operator would see a difference. */
   report(status: JobStatus, link?: HostLink): boolean {
-    if (link !== undefined) this.heardOn = link;
+    if (link !== undefined) {
+      this.heardOn = link;
+      // Normally it was begun; but a power cut may have taken our own record of that.
+      this.#turn = "begun";
+    }
     const before = this.#status;
     this.#status = mergeStatus(before, cutJobStatus(status));
     // Normally the host knows no better; but a power cut may have taken our own record of what was received.

@@ -6,16 +6,22 @@ import type { Job } from "./job.ts";
 
 const maxStatusIds = 1_000;
 
+/** Some jobs of a fan-out job, or all. */
+interface Selected {
+  readonly fanOut: FanOut;
+  readonly jobs: readonly Job[];
+}
+
 /** Resolves when every connected host of a running job has answered, or after `timeoutMs`. Never throws. */
 export async function refreshRunning(
   fanOuts: FanOuts,
   bus: Bus,
-  among: Iterable<FanOut>,
+  among: Iterable<Pick<Selected, "fanOut"> & Partial<Selected>>,
   timeoutMs: number,
 ): Promise<void> {
   const byLink = new Map<HostLink, [FanOut, Job][]>();
-  for (const fanOut of among) {
-    for (const job of fanOut.jobs) {
+  for (const { fanOut, jobs: some = fanOut.jobs } of among) {
+    for (const job of some) {
       const link = job.status.state === "running" ? bus.link(job.host) : undefined;
       if (link === undefined) continue;
       const jobs = byLink.get(link) ?? [];

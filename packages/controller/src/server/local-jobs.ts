@@ -84,6 +84,7 @@ function create(
       inputSize: undefined,
       inputError: undefined,
       removedBy: undefined,
+      rollout: undefined,
     },
     [
       {
@@ -97,6 +98,7 @@ function create(
         held: true,
         collected: false,
         waiting: undefined,
+        turn: "begun",
       },
     ],
     "unsynced",

@@ -4,6 +4,7 @@
  *
  *     add ──▶ (quarantine ──approve──▶) known ──remove──▶ gone: its connection ends, and its name is free
  */
+import { isDeepStrictEqual } from "node:util";
 import {
   type Clock,
   ErrorCode,
@@ -15,10 +16,13 @@ import {
   type Labels,
   OutpostError,
 } from "@outpost/protocol";
+import { sorted } from "@outpost/protocol/targets";
 import type { Logger } from "pino";
 import type { Bus, HostLink } from "./bus.ts";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { CertificateRecord, HostRecord } from "./catalogue/hosts.ts";
+import { KeptFacts } from "./kept-facts.ts";
+import { noObserver, type Observer } from "./observer.ts";
 
 /** A link that presence can end, and tell something. */
 export interface AgentLink extends HostLink {
@@ -35,6 +39,8 @@ export interface Host {
   readonly quarantinedSince: number | undefined;
   /** Of the last certificate that was issued to it or that it has shown. */
   readonly certificate: CertificateRecord | undefined;
+  /** What it says of itself: as of its last hello, or when it said something else; before the first, of its enrolment. */
+  readonly facts: Facts;
 }
 
 /** Plain fields: with ten thousand idle hosts every closure counts. */
@@ -44,7 +50,7 @@ interface Entry extends Host {
   facts: Facts;
   lastSeen: number | undefined;
   link: AgentLink | undefined;
-  /** The protocol version of that link. */
+  /** The protocol version of that link, or of the last one; 0 before the first of this process. */
   version: number;
   listeners: Set<() => void> | undefined;
 }
@@ -52,18 +58,30 @@ interface Entry extends Host {
 /** How often the controller notes that it is alive, in milliseconds; `lastSeen` after a crash is that exact. */
 const aliveEveryMs = 10_000;
 
+/** How long facts that changed may wait until they count, in milliseconds: a host that says new ones without end costs as
+ * little as one that does so once. */
+const factsBehindMs = 1_000;
+
 export class Presence implements Bus, Disposable {
   readonly #catalogue: Catalogue;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #observer: Observer;
   readonly #hosts = new Map<HostId, Entry>();
   readonly #byName = new Map<HostName, Entry>();
+  readonly #keptFacts = new KeptFacts();
+  /** What hosts have said of themselves and does not count yet. */
+  readonly #newFacts = new Map<HostId, Facts>();
+  #cancelFacts: (() => void) | undefined;
+  /** All of them by name, until one comes or goes. */
+  #sorted: readonly Host[] | undefined;
   #cancelAlive = (): void => {};
 
-  constructor(catalogue: Catalogue, clock: Clock, log: Logger) {
+  constructor(catalogue: Catalogue, clock: Clock, log: Logger, observer: Observer = noObserver) {
     this.#catalogue = catalogue;
     this.#clock = clock;
     this.#log = log;
+    this.#observer = observer;
     const { aliveAt } = catalogue;
     if (aliveAt !== undefined) catalogue.transaction("unsynced", () => catalogue.hosts.settle(aliveAt));
     for (const record of catalogue.hosts.all()) this.add(record);
@@ -72,7 +90,9 @@ export class Presence implements Bus, Disposable {
 
   /** A host has enrolled. */
   add(record: HostRecord): void {
-    const entry: Entry = { ...record, link: undefined, version: 0, listeners: undefined };
+    const facts = this.#keptFacts.keep(record.facts);
+    const entry: Entry = { ...record, facts, link: undefined, version: 0, listeners: undefined };
+    this.#sorted = undefined;
     this.#hosts.set(entry.id, entry);
     this.#byName.set(entry.name, entry);
   }
@@ -99,6 +119,8 @@ export class Presence implements Bus, Disposable {
     });
     this.#hosts.delete(id);
     this.#byName.delete(name);
+    this.#sorted = undefined;
+    this.#newFacts.delete(id);
     entry.link = undefined;
     link?.abort(new OutpostError(ErrorCode.denied, `the host ${name} was removed by ${by}`));
     this.#changed(entry);
@@ -126,6 +148,12 @@ export class Presence implements Bus, Disposable {
     return this.#hosts.values();
   }
 
+  /** By name. */
+  sortedHosts(): readonly Host[] {
+    this.#sorted ??= sorted(this.#hosts.values());
+    return this.#sorted;
+  }
+
   has(id: HostId): boolean {
     return this.#hosts.has(id);
   }
@@ -137,6 +165,10 @@ export class Presence implements Bus, Disposable {
 
   version(id: HostId): number | undefined {
     return this.link(id) === undefined ? undefined : this.#hosts.get(id)!.version;
+  }
+
+  hasConnected(id: HostId): boolean {
+    return (this.#hosts.get(id)?.version ?? 0) > 0;
   }
 
   lastSeen(id: HostId): number | undefined {
@@ -163,12 +195,23 @@ export class Presence implements Bus, Disposable {
     entry.link = link;
     entry.version = version;
     entry.lastSeen = this.#clock.now();
-    if (facts !== undefined) entry.facts = facts;
+    if (facts !== undefined) {
+      this.#newFacts.delete(id);
+      entry.facts = this.#keptFacts.keep(facts);
+    }
     this.#record(() => this.#catalogue.hosts.connected(id, entry.lastSeen!, entry.facts));
+    this.#observer.presence("connected");
     older?.abort(
       new OutpostError(ErrorCode.disconnected, "a newer connection of this host has replaced this one"),
     );
     this.#changed(entry);
+  }
+
+  /** The host has told others. They count in a second, and what it has told last. */
+  factsChanged(id: HostId, facts: Facts): void {
+    if (!this.#hosts.has(id)) return;
+    this.#newFacts.set(id, facts);
+    this.#cancelFacts ??= this.#clock.after(factsBehindMs, () => this.#takeFacts());
   }
 
   /** That connection has ended. Says nothing when a newer one has taken its place. */
@@ -178,6 +221,7 @@ export class Presence implements Bus, Disposable {
     entry.link = undefined;
     entry.lastSeen = this.#clock.now();
     this.#record(() => this.#catalogue.hosts.disconnected(id, entry.lastSeen!));
+    this.#observer.presence("disconnected");
     this.#changed(entry);
   }
 
@@ -222,6 +266,25 @@ export class Presence implements Bus, Disposable {
   /** Stops noting. Call it when all connections have ended, so that their last moments are recorded. */
   [Symbol.dispose](): void {
     this.#cancelAlive();
+    this.#cancelFacts?.();
+    this.#takeFacts();
+  }
+
+  #takeFacts(): void {
+    this.#cancelFacts = undefined;
+    if (this.#newFacts.size === 0) return;
+    const changed = [...this.#newFacts].flatMap(([id, told]) => {
+      const entry = this.#hosts.get(id);
+      const facts = this.#keptFacts.keep(told);
+      if (entry === undefined || isDeepStrictEqual(facts, entry.facts)) return [];
+      entry.facts = facts;
+      return [{ id, facts }];
+    });
+    this.#newFacts.clear();
+    if (changed.length === 0) return;
+    this.#record(() => {
+      for (const { id, facts } of changed) this.#catalogue.hosts.facts(id, facts);
+    });
   }
 
   #changed(entry: Entry): void {

@@ -18,7 +18,8 @@ export interface InputSource {
   readonly isOpen: boolean;
 }
 
-const windowBytes = 1024 * 1024;
+/** How much may be on its way from an operator, in bytes: enough for 40 MB/s over 100 ms. */
+const windowBytes = 4 * 1024 * 1024;
 
 /**
  * Resolves when all of it is on disk.

@@ -10,6 +10,7 @@ import {
   type FanOutReceiveParams,
   OutpostError,
   type OutgoingStream,
+  type RolloutInfo,
   type StreamName,
 } from "@outpost/protocol";
 import type { Bus } from "./bus.ts";
@@ -20,6 +21,7 @@ import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import type { HeldTails } from "./held-tails.ts";
 import type { Job } from "./job.ts";
+import type { Observer } from "./observer.ts";
 import { type OperatorSink, Relay } from "./relay.ts";
 import type { ControllerSettings } from "./settings.ts";
 
@@ -29,6 +31,7 @@ export interface ReceiveServices {
   readonly dispatch: Dispatch;
   readonly tails: HeldTails;
   readonly store: CollectedStore;
+  readonly observer: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
 }
@@ -79,18 +82,41 @@ export class Receive {
     const { signal } = this.#call;
     const stop = (): void => this.#end(signal.reason);
     const forget = this.#fanOut.onChanged((job) => this.#changed(job));
+    const rollout = this.#followRollout();
     signal.addEventListener("abort", stop);
     try {
       signal.throwIfAborted();
       await Promise.all([...this.#parts.values()].map((part) => this.#runPart(part)));
       this.#services.tails.release(this.#fanOut);
+      await rollout.over;
     } catch (error) {
       this.#end(error);
       throw error;
     } finally {
       forget();
+      rollout.forget();
       signal.removeEventListener("abort", stop);
     }
+  }
+
+  /** Tells of the roll-out, if that is wanted. `over`: when it is; a last check may outlast all hosts' output. */
+  #followRollout(): { readonly over: Promise<void>; forget(): void } {
+    const { rollout: isWanted = false, follow } = this.#params;
+    const now = this.#fanOut.rollout;
+    if (!isWanted || now === undefined) return { over: Promise.resolve(), forget: () => {} };
+    const isAll = this.#parts.size === this.#fanOut.jobs.length;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const tell = (rollout: RolloutInfo): void => {
+      this.#call.emit("receive.rollout", { rollout });
+      if (!isAll || !follow || rollout.state === "done" || rollout.state === "stopped") resolve();
+    };
+    // Nobody may be waiting for it when the receive ends.
+    promise.catch(() => {});
+    const onAbort = (): void => reject(this.#ended.signal.reason as Error);
+    this.#ended.signal.addEventListener("abort", onAbort, { once: true });
+    const forget = this.#fanOut.onRollout(tell);
+    tell(now);
+    return { over: promise, forget };
   }
 
   /** How many bytes of stdout and stderr have gone to the operator. */
@@ -108,17 +134,21 @@ export class Receive {
   }
 
   async #runPart(part: HostPart): Promise<void> {
-    const { bus, tails } = this.#services;
+    const { bus, tails, observer } = this.#services;
     const unwatch = bus.watch(part.job.host, () => this.#changed(part.job));
+    observer.reading(1);
     try {
       this.#announce(part);
       const done = await part.relay.run();
       this.#parts.delete(part.job);
       this.#call.emit("receive.done", done);
       const { stdout, stderr } = done.tail ?? {};
-      this.#counted += (stdout?.bytes.byteLength ?? 0) + (stderr?.bytes.byteLength ?? 0);
+      const tailBytes = (stdout?.bytes.byteLength ?? 0) + (stderr?.bytes.byteLength ?? 0);
+      this.#counted += tailBytes;
+      if (tailBytes > 0) observer.relayed("output", "from_hosts", tailBytes);
       tails.drop(part.job);
     } finally {
+      observer.reading(-1);
       unwatch();
     }
   }
@@ -138,7 +168,8 @@ export class Receive {
     // The end itself is told by `receive.done`, after all output.
     if (job.isEnded && info.unreachableSince === undefined) return;
     const { state, exit } = info.status;
-    const looks = [state, exit !== undefined, info.unreachableSince, info.waiting].join();
+    const queued = info.queued === "host" ? "host" : "";
+    const looks = [state, exit !== undefined, info.unreachableSince, info.waiting, queued].join();
     const isUntold = part.announced === "" && state === "pending" && info.unreachableSince === undefined;
     if (looks === part.announced || isUntold) return;
     part.announced = looks;

@@ -28,6 +28,7 @@ import type { FanOuts } from "./fan-outs.ts";
 import { readJob, sliceTail, type ReadTarget } from "./host-read.ts";
 import { isEnded } from "./job-status.ts";
 import type { Job } from "./job.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import { Wake } from "./wake.ts";
 
 /** One host's part of an operator's receive. */
@@ -57,6 +58,8 @@ export interface RelayOptions {
   readonly packed: boolean;
   /** What the operator has signed for the hosts. */
   readonly authorization?: Authorization | undefined;
+  /** Default: nobody. */
+  readonly observer?: Observer;
   readonly sink: OperatorSink;
   readonly signal: AbortSignal;
 }
@@ -213,16 +216,22 @@ class RelayedStream implements ReadTarget {
   readonly #window: number;
   readonly #cap: number;
   readonly #sink: OperatorSink;
+  readonly #observer: Observer;
   #out: OutgoingStream | undefined;
   #source: { grant(upTo: number): void } | undefined;
   #granted = 0;
 
-  constructor(name: StreamName, position: number, { window, cap, sink }: RelayOptions) {
+  constructor(
+    name: StreamName,
+    position: number,
+    { window, cap, sink, observer = noObserver }: RelayOptions,
+  ) {
     this.name = name;
     this.position = position;
     this.#window = window;
     this.#cap = Math.max(cap, limits.minWindowBytes);
     this.#sink = sink;
+    this.#observer = observer;
   }
 
   get allowance(): number {
@@ -248,6 +257,7 @@ class RelayedStream implements ReadTarget {
     if (size === undefined) this.#out.send(bytes);
     else this.#out.sendPacked(bytes, size);
     this.position += size ?? bytes.byteLength;
+    this.#observer.relayed("output", "from_hosts", size ?? bytes.byteLength);
     // Only where the operator has granted more than we let the host send; else its next credit does it.
     this.#grant(this.#cap / 2);
     return true;

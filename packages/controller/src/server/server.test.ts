@@ -1,7 +1,9 @@
 /** The real thing on loopback: TLS 1.3, certificates, enrolment, refusals, shutdown. */
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
+import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { createRoot, initialPolicy } from "@outpost/access";
@@ -407,13 +409,30 @@ describe("who is refused", () => {
       peer.request("hello", { ...hello, software: "future 9", versions: { min: 7, max: 9 } }),
     ).rejects.toMatchObject({
       code: "version_mismatch",
-      message: expect.stringMatching(/future 9 speaks protocol versions 7 to 9.*versions 1 to 2/),
+      message: expect.stringMatching(/future 9 speaks protocol versions 7 to 9.*versions 1 to 3/),
     });
     await peer.closed;
   });
 });
 
 describe("many at once, and the end", () => {
+  test("beyond the limit of handshakes: each waits for its turn, and none is refused", async () => {
+    await using tight = await RealController.create({ maxHandshakes: 1, maxHandshakesPerNetwork: 1 });
+    // This one has said nothing yet, and holds the only place.
+    const silent = connectTcp(tight.port, "127.0.0.1");
+    await once(silent, "connect");
+    let arrived = 0;
+    const dialing = Array.from({ length: 20 }, async () => {
+      const socket = await tight.dial("/operator", tight.init.operator);
+      arrived++;
+      socket.abort();
+    });
+    // They are let in one after the other as soon as it is gone.
+    silent.destroy();
+    await Promise.all(dialing);
+    expect(arrived).toBe(20);
+  });
+
   test("beyond the limit of arrivals: come back later", async () => {
     await using tight = await RealController.create({ maxGreetings: 1 });
     const dial = () => tight.dial("/operator", tight.init.operator);

@@ -18,12 +18,15 @@ import { InputSpools } from "./input-spool.ts";
 import type { Job } from "./job.ts";
 import { Launch } from "./launch.ts";
 import { LocalJobAllowance } from "./local-job-allowance.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import { Operators } from "./operators.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import { Presence } from "./presence.ts";
+import { Rollouts } from "./rollouts.ts";
 import { Rotation, type RotationOptions } from "./rotation.ts";
 import { Sessions } from "./sessions.ts";
 import type { ControllerSettings } from "./settings.ts";
+import { Starts } from "./starts.ts";
 import { Tokens } from "./tokens.ts";
 
 export interface Services {
@@ -46,8 +49,10 @@ export interface Services {
   readonly tails: HeldTails;
   readonly dispatch: Dispatch;
   readonly launch: Launch;
+  readonly rollouts: Rollouts;
   readonly store: CollectedStore;
   readonly inputs: InputSpools;
+  readonly observer: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
   readonly log: Logger;
@@ -64,6 +69,8 @@ export interface ComposeOptions {
   readonly policy: PolicyFile;
   readonly store: CollectedStore;
   readonly inputsDirectory: string;
+  /** Default: nobody. */
+  readonly observer?: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
   readonly log: Logger;
@@ -77,9 +84,9 @@ export interface Composed {
 
 export function composeServices(options: ComposeOptions): Composed {
   const { catalogue, authorities, certificate, trustChanged, audit, policy } = options;
-  const { store, inputsDirectory, clock, settings, log } = options;
+  const { store, inputsDirectory, observer = noObserver, clock, settings, log } = options;
   const authorisation = new Authorisation(policy);
-  const presence = new Presence(catalogue, clock, log);
+  const presence = new Presence(catalogue, clock, log, observer);
   const bus = presence;
   const inputs = new InputSpools(inputsDirectory, settings.maxInputBytes);
   const forgotten = (id: JobId): void => {
@@ -87,13 +94,31 @@ export function composeServices(options: ComposeOptions): Composed {
       log.warn({ job: id, err: error }, "files of a removed job could not be removed");
     });
   };
-  const ended = (fanOut: FanOut): void => auditEnd(audit, fanOut, bus);
-  const fanOuts = new FanOuts({ catalogue, bus, clock, settings, log, forgotten, ended });
+  const ended = (fanOut: FanOut): void => {
+    observer.fanOutEnded(fanOut);
+    auditEnd(audit, fanOut, bus);
+  };
+  const fanOuts = new FanOuts({ catalogue, bus, clock, settings, log, forgotten, ended, observer });
   const sessions = new Sessions({ catalogue, bus, clock, settings, log });
   const tails = new HeldTails(clock, settings);
-  const dispatch = new Dispatch({ bus, fanOuts, tails, clock, settings, log });
-  const collector = new Collector({ bus, fanOuts, dispatch, store, clock, settings, log });
-  const launch = new Launch({ bus, fanOuts, dispatch, tails, collector, inputs, clock, settings, log });
+  const dispatch = new Dispatch({ bus, fanOuts, tails, observer, clock, settings, log });
+  const collector = new Collector({ bus, fanOuts, dispatch, store, observer, clock, settings, log });
+  const starts = new Starts({ authorisation, presence, fanOuts, dispatch, clock, log });
+  const rollouts = new Rollouts({ bus, fanOuts, starts, clock, settings, log });
+  const launch = new Launch({
+    bus,
+    fanOuts,
+    dispatch,
+    starts,
+    rollouts,
+    tails,
+    collector,
+    inputs,
+    observer,
+    clock,
+    settings,
+    log,
+  });
   const connections = new Connections();
   const operators = new Operators({ catalogue, connections, audit, clock, log });
   const tokens = new Tokens({ catalogue, authorities, clock });
@@ -138,8 +163,10 @@ export function composeServices(options: ComposeOptions): Composed {
       tails,
       dispatch,
       launch,
+      rollouts,
       store,
       inputs,
+      observer,
       clock,
       settings,
       log,

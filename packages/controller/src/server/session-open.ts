@@ -43,10 +43,10 @@ export async function openSessions(
   hosts: readonly SessionHost[],
 ): Promise<SessionOutcome[]> {
   refuseTakenName(services.sessions, params, hosts);
-  const { session, spec, authorization } = params;
+  const { session, targets, spec, authorization } = params;
   const packed = packRequest(agentMethods, "session.open", { session, spec, operator, authorization });
   return outcomes(hosts, (host) => {
-    const tooOld = agentTooOld(services.bus, host, spec);
+    const tooOld = agentTooOld(services.bus, host, { ...spec, targets });
     return tooOld === undefined ? openOn(services, host, packed) : Promise.reject(tooOld);
   });
 }

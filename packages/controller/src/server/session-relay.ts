@@ -27,6 +27,7 @@ import {
   type SessionsReadParams,
 } from "@outpost/protocol";
 import type { Bus, HostLink } from "./bus.ts";
+import type { Observer } from "./observer.ts";
 import { askHost, hostCut, nextLink } from "./reach.ts";
 import type { SessionHost } from "./session.ts";
 
@@ -53,6 +54,7 @@ export interface SessionRelayOptions {
   readonly operator: OperatorStreams;
   /** Told how many bytes of output have gone to the operator, when a connection of the host has brought all of its. */
   readonly relayed: (bytes: number) => void;
+  readonly observer: Observer;
 }
 
 /**
@@ -70,7 +72,7 @@ export async function relayAttach(
       call.emit("attach.waiting", { since: bus.lastSeen(host.id) ?? clock.now() });
     }
     const link = await nextLink(bus, clock, host, { signal: call.signal });
-    const attempt = new Attach(link, options.operator, params, call);
+    const attempt = new Attach(link, options, params, call);
     try {
       return await attempt.run();
     } catch (error) {
@@ -86,12 +88,12 @@ export async function relayAttach(
 
 /** @throws OutpostError the host's; `host_unreachable` with `data` `{host, since}`; `cancelled` */
 export async function relayRead(
-  { bus, host, operator, relayed }: SessionRelayOptions,
+  { bus, host, operator, relayed, observer }: SessionRelayOptions,
   { host: _host, ...params }: SessionsReadParams,
   call: ReadCall,
 ): Promise<Result<Methods, "session.read">> {
   return askHost(bus, host, async (link) => {
-    const output = new RelayedOutput(link, operator, params.window);
+    const output = new RelayedOutput(link, operator, params.window, observer);
     try {
       return await readOver(link, output, params, call);
     } finally {
@@ -153,6 +155,7 @@ class Flood {
 class Attach {
   readonly #link: HostLink;
   readonly #operator: OperatorStreams;
+  readonly #observer: Observer;
   readonly #params: SessionsAttachParams & { operator: string };
   readonly #call: AttachCall;
   readonly #output: RelayedOutput;
@@ -163,7 +166,7 @@ class Attach {
 
   constructor(
     link: HostLink,
-    operator: OperatorStreams,
+    { operator, observer }: Pick<SessionRelayOptions, "operator" | "observer">,
     params: SessionsAttachParams & { operator: string },
     call: AttachCall,
   ) {
@@ -171,7 +174,8 @@ class Attach {
     this.#operator = operator;
     this.#params = params;
     this.#call = call;
-    this.#output = new RelayedOutput(link, operator, params.window);
+    this.#observer = observer;
+    this.#output = new RelayedOutput(link, operator, params.window, observer);
     this.#flood = new Flood(operator);
     this.#keys = link.openStream();
   }
@@ -232,7 +236,9 @@ class Attach {
   #takeKeys(start: { offset: number; window: number }): void {
     if (this.#keysIn !== undefined) throw twice("input.ready");
     this.#keys.begin(start.offset, start.window);
-    this.#keysIn = relayStream(this.#operator, this.#params.input, start, this.#keys);
+    this.#keysIn = relayStream(this.#operator, this.#params.input, start, this.#keys, (bytes) =>
+      this.#observer.relayed("session", "to_hosts", bytes),
+    );
   }
 }
 
@@ -241,14 +247,16 @@ class RelayedOutput {
   readonly operator: OperatorStreams;
   readonly #link: HostLink;
   readonly #window: number;
+  readonly #observer: Observer;
   #streams: { readonly incoming: IncomingStream; readonly out: OutgoingStream } | undefined;
   /** Where the stream to the operator began; later by every gap in it. */
   #begun = 0;
 
-  constructor(link: HostLink, operator: OperatorStreams, window: number) {
+  constructor(link: HostLink, operator: OperatorStreams, window: number, observer: Observer) {
     this.operator = operator;
     this.#link = link;
     this.#window = window;
+    this.#observer = observer;
   }
 
   get isOpen(): boolean {
@@ -268,7 +276,10 @@ class RelayedOutput {
     announce(out.number);
     out.begin(offset, this.#window);
     this.#begun = offset;
-    this.#streams = { out, incoming: relayStream(this.#link, stream, start, out) };
+    const incoming = relayStream(this.#link, stream, start, out, (bytes) =>
+      this.#observer.relayed("session", "from_hosts", bytes),
+    );
+    this.#streams = { out, incoming };
   }
 
   /** Before the stream is open, a gap only says why it begins later. */

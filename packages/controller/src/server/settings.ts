@@ -4,24 +4,33 @@
  */
 export interface ControllerSettings {
   /** Connections on their way to their upgrade, at once: TLS handshakes and what comes before and behind. Each costs about
-   * 1 ms of our CPU, so 512 are half a second of work. A connection beyond that is closed before its handshake; the
-   * dialer's backoff brings it back. */
+   * 1 ms of our CPU, so 512 are half a second of work. A connection beyond that waits (waiting-room.ts). */
   readonly maxHandshakes: number;
   /** How many of them one network may have: an IPv4 address, or a /64 of IPv6. A quarter of all, so that one machine that
    * begins handshakes and does not end them keeps nobody else out; with three more it does, for as long as it goes on. */
   readonly maxHandshakesPerNetwork: number;
-  /** How long a connection may take from its first packet to a complete upgrade request, in milliseconds; then it is cut.
+  /** Connections that wait for a place among them. Each costs a descriptor; so many hosts may come back at once without
+   * being sent away. One more is closed before its handshake, and the dialer's backoff brings it back. */
+  readonly maxWaiting: number;
+  /** How many of them one network may have: a site of ten thousand hosts may be behind one address. */
+  readonly maxWaitingPerNetwork: number;
+  /** How long a connection may wait, in milliseconds; then it is closed. Agents give up after a minute, older ones after
+   * ten seconds. */
+  readonly waitTimeoutMs: number;
+  /** How long a connection may take from its place to a complete upgrade request, in milliseconds; then it is cut.
    * On the slowest link that is of use that takes about a second; under a herd the handshake queues for as long again. */
   readonly arrivalTimeoutMs: number;
   /** How long an upgraded connection may take to say hello, in milliseconds; then it is cut. */
   readonly helloTimeoutMs: number;
   /** Connections that are upgraded and have not finished their hello (agents: their inventory). Beyond it an upgrade is
-   * answered 503 with a Retry-After, so that a herd of agents comes in at the pace at which it can be reconciled. */
+   * answered 503 with a Retry-After. That happens to nobody as long as it is `maxHandshakes` and some more: while there
+   * are so many that the handshakes under way could go beyond it, none begins, and a herd of agents comes in at the pace at
+   * which it can be reconciled. */
   readonly maxGreetings: number;
   /** How many of them one host may have; beyond it an upgrade is answered 503, too. It needs one, and another when it dials
    * anew: so a host whose key was stolen keeps nobody else out. */
   readonly maxGreetingsPerHost: number;
-  /** The same for one operator, who may begin many commands at the same moment. A quarter of all. */
+  /** The same for one operator, who may begin many commands at the same moment. */
   readonly maxGreetingsPerOperator: number;
   /** Hosts that enrol at once. Beyond it an upgrade is answered 503. Each signs one certificate and is gone; few suffice,
    * and who has no certificate yet may take no more from us. */
@@ -46,6 +55,15 @@ export interface ControllerSettings {
   /** How long after its creation a job may still be started, in milliseconds. A host that comes back later than that
    * answers for nothing any more: what was asked for a minute ago is not what is wanted now. */
   readonly startExpiryMs: number;
+  /** The same, when the request does not say, of a roll-out and of what waits for hosts that are offline, in milliseconds: their
+   * turn comes late. A day, so that what was confirmed too late is not carried out the week after. */
+  readonly rolloutExpiryMs: number;
+  /** How long a host that runs its part of a roll-out may have no connection, in milliseconds. Then it counts as failed until it
+   * is back, and its place is another's. A reboot takes longer; a connection that was cut is back sooner. */
+  readonly rolloutUnreachableMs: number;
+  /** How long after its own start the controller takes a host without a connection for one that is on its way back, in
+   * milliseconds. Ten thousand need that long. */
+  readonly hostsReturnMs: number;
   /** How long an agent may hold a start's answer back so that a short job's output travels with it, in milliseconds.
    * Most short commands end within it; a long one shows its first output that much later at worst. */
   readonly inlineWaitMs: number;
@@ -92,9 +110,12 @@ const mebibyte = 1024 * 1024;
 export const defaultControllerSettings: ControllerSettings = {
   maxHandshakes: 512,
   maxHandshakesPerNetwork: 128,
+  maxWaiting: 16_384,
+  maxWaitingPerNetwork: 12_288,
+  waitTimeoutMs: 55_000,
   arrivalTimeoutMs: 10_000,
   helloTimeoutMs: 10_000,
-  maxGreetings: 256,
+  maxGreetings: 512 + 128,
   maxGreetingsPerHost: 4,
   maxGreetingsPerOperator: 64,
   maxEnrolments: 64,
@@ -106,6 +127,9 @@ export const defaultControllerSettings: ControllerSettings = {
   certificateCheckMs: minuteMs,
   outdatedSpreadMs: minuteMs,
   startExpiryMs: minuteMs,
+  rolloutExpiryMs: dayMs,
+  rolloutUnreachableMs: 30_000,
+  hostsReturnMs: minuteMs,
   inlineWaitMs: 150,
   maxHeldTailBytes: 64 * mebibyte,
   heldTailMs: 30_000,

@@ -1,9 +1,9 @@
 /**
- * From what an operator names to hosts on which something may run. A host in quarantine is not one of them: no pattern and
- * no label selects it, and naming it is refused. Only `host.*` operations look at the hosts of presence as they are.
+ * From what an operator names to hosts on which something may run. A host in quarantine is not one of them: no pattern, label
+ * or fact selects it, and naming it is refused. Only `host.*` operations look at the hosts of presence as they are.
  */
 import { ErrorCode, type HostId, type HostName, type Labels, OutpostError } from "@outpost/protocol";
-import { evaluate, parse, type TargetHost } from "@outpost/protocol/targets";
+import { evaluate, names, parse, type TargetHost } from "@outpost/protocol/targets";
 import type { Touched } from "./authorisation.ts";
 
 /** A host that may be in quarantine. */
@@ -18,9 +18,13 @@ export interface Approvable extends TargetHost {
  */
 export function selectHosts<H extends Approvable>(expression: string, hosts: Iterable<H>): H[] {
   const targets = parse(expression);
-  const named = new Set(targets.flatMap((term) => (term.kind === "name" ? [term.text] : [])));
-  const selectable = [...hosts].filter((host) => host.quarantinedSince === undefined || named.has(host.name));
-  const selected = evaluate(targets, selectable);
+  const selectable: H[] = [];
+  const known = new Set<string>();
+  for (const host of hosts) {
+    known.add(host.name);
+    if (host.quarantinedSince === undefined || names(targets, host.name)) selectable.push(host);
+  }
+  const selected = evaluate(targets, selectable, { known });
   for (const host of selected) refuseQuarantined(host);
   return selected;
 }

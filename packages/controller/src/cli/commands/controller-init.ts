@@ -2,6 +2,7 @@
 import { defineCommand, flag, list, outputOption, value } from "../command.ts";
 import { controllerDirectory, directoryOption } from "../controller-directory.ts";
 import { defaultListen, listenText, parseListen } from "../listen.ts";
+import { metricsOption } from "../metrics-option.ts";
 
 export const controllerInit = defineCommand({
   name: "controller init",
@@ -18,6 +19,7 @@ export const controllerInit = defineCommand({
       parse: parseListen,
       defaultText: listenText(defaultListen),
     }),
+    ...metricsOption("off"),
     name: list("A name or address under which hosts reach it, besides those of this machine", {
       argument: "NAME",
     }),
@@ -38,8 +40,8 @@ export const controllerInit = defineCommand({
   ],
   run: async ({ options }) => {
     const { init } = await import("../controller-init.ts");
-    const { listen = defaultListen, name: names, operator, context, force, output } = options;
+    const { listen = defaultListen, metrics, name: names, operator, context, force, output } = options;
     const directory = controllerDirectory(options.dir);
-    return init({ directory, listen, names, operator, context, force, output });
+    return init({ directory, listen, metrics, names, operator, context, force, output });
   },
 });

@@ -2,6 +2,7 @@
 import { defineCommand, flag, list, outputOption, value } from "../command.ts";
 import { controllerDirectory, directoryOption } from "../controller-directory.ts";
 import { defaultListen, listenText, parseListen } from "../listen.ts";
+import { metricsOption } from "../metrics-option.ts";
 
 export const controllerInstall = defineCommand({
   name: "controller install",
@@ -18,6 +19,7 @@ export const controllerInstall = defineCommand({
       parse: parseListen,
       defaultText: `as before, else ${listenText(defaultListen)}`,
     }),
+    ...metricsOption("as before, else off"),
     name: list("A name or address under which hosts reach it, besides those of this machine", {
       argument: "NAME",
     }),

@@ -18,7 +18,7 @@ export const enter = defineCommand({
       ...targetsPositional,
       name: "TARGET",
       describe: "the host: a name, or an expression that selects one host",
-      unless: "session",
+      unless: ["session"],
     },
   ],
   options: {

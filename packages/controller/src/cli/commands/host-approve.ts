@@ -18,7 +18,7 @@ export const hostApprove = defineCommand({
   run: async ({ positionals, options }) => {
     const { selectHosts } = await import("../host-selection.ts");
     const { print } = await import("../render/records.ts");
-    const { namesText } = await import("../render/summary.ts");
+    const { foldedNames } = await import("../render/names.ts");
     return withClient(async (client) => {
       const selected = await selectHosts(client, positionals[0]!);
       const waiting = selected.filter(({ quarantinedSince }) => quarantinedSince !== undefined);
@@ -27,10 +27,10 @@ export const hostApprove = defineCommand({
       await print(options.output, {
         json: { hosts },
         records: hosts,
-        text: () =>
+        text: async () =>
           hosts.length === 0
-            ? `${namesText(selected.map(({ name }) => name))}: not in quarantine`
-            : `approved ${namesText(hosts.map(({ name }) => name))}`,
+            ? `${await foldedNames(selected.map(({ name }) => name))}: not in quarantine`
+            : `approved ${await foldedNames(hosts.map(({ name }) => name))}`,
       });
       return 0;
     });

@@ -22,11 +22,11 @@ export const hostRemove = defineCommand({
     const { selectHosts } = await import("../host-selection.ts");
     const { print } = await import("../render/records.ts");
     const { say } = await import("../render/sink.ts");
-    const { namesText } = await import("../render/summary.ts");
+    const { foldedNames } = await import("../render/names.ts");
     return withClient(async (client) => {
       const names = (await selectHosts(client, positionals[0]!)).map(({ name }) => name);
       const isConfirmed = await confirm({
-        what: `remove ${namesText(names)}`,
+        what: `remove ${await foldedNames(names)}`,
         consequence: "A host that was removed has to join again to come back.",
         yes,
         command: "host remove",
@@ -39,7 +39,7 @@ export const hostRemove = defineCommand({
       await print(output, {
         json: { hosts },
         records: hosts,
-        text: () => `removed ${namesText(hosts.map(({ name }) => name))}`,
+        text: async () => `removed ${await foldedNames(hosts.map(({ name }) => name))}`,
       });
       return 0;
     });

@@ -13,6 +13,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Run a command on hosts, and show what it prints",
     load: async () => (await import("./invoke.ts")).invoke,
   },
+  copy: {
+    summary: "Copy files to hosts, or from hosts",
+    load: async () => (await import("./copy.ts")).copy,
+  },
   enter: {
     summary: "A terminal on a host, or in a session that is there",
     load: async () => (await import("./enter.ts")).enter,
@@ -37,6 +41,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   "job stop": {
     summary: "Stop a job's processes",
     load: async () => (await import("./job-stop.ts")).jobStop,
+  },
+  "job pause": {
+    summary: "Pause a roll-out: nothing more begins",
+    load: async () => (await import("./job-pause.ts")).jobPause,
+  },
+  "job resume": {
+    summary: "Let a roll-out go on",
+    load: async () => (await import("./job-resume.ts")).jobResume,
   },
   "job remove": {
     summary: "Forget a job and its output",
@@ -82,6 +94,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "List hosts: state, labels, system",
     load: async () => (await import("./host-list.ts")).hostList,
   },
+  "host show": {
+    summary: "Show one host: state, labels, facts, sessions",
+    load: async () => (await import("./host-show.ts")).hostShow,
+  },
   "host approve": {
     summary: "Let hosts out of quarantine",
     load: async () => (await import("./host-approve.ts")).hostApprove,
@@ -89,6 +105,18 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   "host remove": {
     summary: "Revoke hosts",
     load: async () => (await import("./host-remove.ts")).hostRemove,
+  },
+  "targets expand": {
+    summary: "Write target expressions out: one host a line",
+    load: async () => (await import("./targets-expand.ts")).targetsExpand,
+  },
+  "targets fold": {
+    summary: "Write lists of hosts shortly, as ranges",
+    load: async () => (await import("./targets-fold.ts")).targetsFold,
+  },
+  "targets count": {
+    summary: "Count the hosts of target expressions",
+    load: async () => (await import("./targets-count.ts")).targetsCount,
   },
   "token create": {
     summary: "Make a token with which hosts enrol",
@@ -178,6 +206,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Run the controller in the foreground",
     load: async () => (await import("./controller-start.ts")).controllerStart,
   },
+  doctor: {
+    summary: "Check the set-up from end to end, and say what is wrong",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
   completion: {
     summary: "Print a completion script for a shell",
     load: async () => (await import("./completion.ts")).completion,
@@ -192,6 +224,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 /** The first words of commands of two. */
 export const groups: Readonly<Record<string, string>> = {
   controller: "Set up and run a controller.",
+  targets: "Target expressions: which hosts they mean.",
   token: "Tokens with which hosts enrol.",
   host: "The hosts of the controller.",
   operator: "Operators: who may use the controller.",

@@ -1,6 +1,7 @@
 /** `outpost job receive`. */
-import { choice, defineCommand, flag, list, outputOption } from "../command.ts";
+import { choice, defineCommand, flag, list, under } from "../command.ts";
 import { exitCodesText } from "../exit-codes-text.ts";
+import { jobOutputOption, renderingOf } from "../job-output-option.ts";
 import { jobPositional } from "../job-positional.ts";
 import { withClient } from "../with-client.ts";
 
@@ -21,7 +22,7 @@ export const jobReceive = defineCommand({
     timestamps: flag("Begin each line with the time when it was written"),
     "from-start": flag("From the first byte, as far as it is still there"),
     remove: flag("Remove the job afterwards, if it has ended"),
-    ...outputOption,
+    ...under("Output", jobOutputOption),
   },
   examples: [
     ["outpost job receive 4k7m", "what is new"],
@@ -33,7 +34,10 @@ export const jobReceive = defineCommand({
   ],
   epilogue: exitCodesText,
   run: async ({ positionals, options }) => {
+    const rendering = renderingOf("job receive", options);
     const { receiveJob } = await import("../receive.ts");
-    return withClient(async (client) => receiveJob(await client.job(positionals[0]!), options));
+    return withClient(async (client) =>
+      receiveJob(client, await client.job(positionals[0]!), options, rendering),
+    );
   },
 });

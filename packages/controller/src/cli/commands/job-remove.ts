@@ -17,15 +17,22 @@ export const jobRemove = defineCommand({
   run: async ({ positionals, options }) => {
     const { print } = await import("../render/records.ts");
     const { say } = await import("../render/sink.ts");
-    const { namesText } = await import("../render/summary.ts");
+    const { foldedNames } = await import("../render/names.ts");
     const { ExitCode } = await import("../../client/exit-code.ts");
     return withClient(async (client) => {
       const job = await client.job(positionals[0]!);
       const jobs = await job.remove({ force: options.force });
       const waiting = jobs.filter((info) => info.waiting !== undefined);
       const away = waiting.filter(({ unreachableSince }) => unreachableSince !== undefined);
-      const stopping = waiting.filter((info) => !away.includes(info));
-      const later = `${laterText(namesText(stopping.map(({ host }) => host)), "when it has stopped")}${laterText(namesText(away.map(({ host }) => host)), "when connected again")}`;
+      const stopping = waiting.filter(({ unreachableSince }) => unreachableSince === undefined);
+      const later = [
+        ...(stopping.length === 0
+          ? []
+          : [`; ${await foldedNames(stopping.map(({ host }) => host))}: when it has stopped`]),
+        ...(away.length === 0
+          ? []
+          : [`; ${await foldedNames(away.map(({ host }) => host))}: when connected again`]),
+      ].join("");
       const refused = jobs.flatMap(({ host, refused: why }) => (why === undefined ? [] : [{ host, why }]));
       await print(options.output, {
         json: { job: job.id, jobs },
@@ -37,7 +44,3 @@ export const jobRemove = defineCommand({
     });
   },
 });
-
-function laterText(hosts: string, when: string): string {
-  return hosts === "" ? "" : `; ${hosts}: ${when}`;
-}

@@ -9,7 +9,8 @@ export const jobStop = defineCommand({
   usage: ["job stop ID [--host HOST]… [--grace DURATION]"],
   description:
     "Stop a job: SIGTERM to all its processes, SIGKILL to those that are left after the grace period. Returns at once; " +
-    "`outpost job wait` waits for the end. A host that cannot be reached stops its job when it is back. The output stays.",
+    "`outpost job wait` waits for the end. A host that cannot be reached stops its job when it is back. Of a roll-out " +
+    "nothing more begins; with --host, it goes on without these hosts. The output stays.",
   positionals: [jobPositional],
   options: {
     host: list("Only on this host", { argument: "HOST", complete: "hosts" }),

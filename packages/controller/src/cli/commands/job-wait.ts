@@ -28,8 +28,9 @@ export const jobWait = defineCommand({
     const { any, timeout, output } = options;
     return withClient(async (client) => {
       const job = await client.job(positionals[0]!);
+      const { reportWait, warnOfPause } = await import("../wait.ts");
+      if (output === "text") await warnOfPause(job);
       const result = await job.wait({ any, ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
-      const { reportWait } = await import("../wait.ts");
       return reportWait(result, output);
     });
   },

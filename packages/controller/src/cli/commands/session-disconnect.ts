@@ -31,9 +31,9 @@ export const sessionDisconnect = defineCommand({
         buffering,
       });
       const { reportOutcomes } = await import("../session-outcomes.ts");
-      const { namesText } = await import("../render/summary.ts");
-      const text = (names: readonly string[]): string =>
-        `disconnected ${session.name ?? session.id} on ${namesText(names)}`;
+      const { foldedNames } = await import("../render/names.ts");
+      const text = async (names: readonly string[]): Promise<string> =>
+        `disconnected ${session.name ?? session.id} on ${await foldedNames(names)}`;
       return reportOutcomes({ session, hosts, format: output, text });
     });
   },

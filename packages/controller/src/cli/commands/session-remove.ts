@@ -22,9 +22,9 @@ export const sessionRemove = defineCommand({
       const session = await client.session(positionals[0]!);
       const hosts = await session.remove(host.length === 0 ? {} : { hosts: [...new Set(host)] });
       const { reportOutcomes } = await import("../session-outcomes.ts");
-      const { namesText } = await import("../render/summary.ts");
-      const text = (names: readonly string[]): string =>
-        `removed ${session.name ?? session.id} on ${namesText(names)}`;
+      const { foldedNames } = await import("../render/names.ts");
+      const text = async (names: readonly string[]): Promise<string> =>
+        `removed ${session.name ?? session.id} on ${await foldedNames(names)}`;
       return reportOutcomes({ session, hosts, format: output, text });
     });
   },

@@ -1,9 +1,9 @@
 /** The certificate authorities, for people. */
 import type { AuthorityShowResult } from "@outpost/protocol";
+import { fold } from "@outpost/protocol/targets";
 import { durationText } from "../duration.ts";
 import { fingerprintText } from "./certificate-text.ts";
 import { printable } from "./printable.ts";
-import { namesText } from "./summary.ts";
 
 export function authorityText(
   { authorities, operators, waiting, trusted }: AuthorityShowResult & { readonly trusted: boolean },
@@ -28,5 +28,5 @@ function stepText(isChanging: boolean, waiting: readonly string[]): readonly str
   if (!isChanging) return [];
   return waiting.length === 0
     ? ["every host has a certificate of the incoming CA; next: outpost authority rotate finish"]
-    : [`waiting for ${namesText(waiting)}; then: outpost authority rotate finish`];
+    : [`waiting for ${fold(waiting)}; then: outpost authority rotate finish`];
 }

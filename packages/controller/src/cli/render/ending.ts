@@ -1,11 +1,13 @@
 /** How jobs ended, in words. */
 import type { ExitEvent } from "../../client/index.ts";
 
-type Ending = Pick<ExitEvent, "host" | "state" | "ended" | "exit" | "reason" | "unreachableSince">;
+type Ending = Pick<ExitEvent, "host" | "state" | "ended" | "exit" | "reason" | "unreachableSince" | "queued">;
 
 /** `completed`, `exit code 7`, `ended by SIGKILL`, `timed out`, `cannot start: …`, `unreachable since …`, `running`. */
-export function endingText({ host, state, ended, exit, reason, unreachableSince }: Ending): string {
+export function endingText({ host, state, ended, exit, reason, unreachableSince, queued }: Ending): string {
   if (!ended) {
+    if (queued !== undefined)
+      return queued === "host" ? "offline; waits for the host to come back" : "waits for its turn";
     return unreachableSince === undefined ? state : `unreachable since ${clockText(unreachableSince)}`;
   }
   if (reason === undefined) return state === "failed" && exit !== undefined ? exitText(exit) : state;
@@ -25,6 +27,10 @@ export function endingText({ host, state, ended, exit, reason, unreachableSince 
       return `refused: ${reason.message}`;
     case "denied":
       return `denied: ${reason.message}`;
+    case "skipped":
+      return "offline; left out";
+    case "not_begun":
+      return "not begun: the roll-out was stopped before";
     case "output_limit":
     case "disk_full":
       return `${state}: ${reason.message}`;

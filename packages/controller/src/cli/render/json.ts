@@ -1,5 +1,5 @@
 /** One document at the end. Holds the whole output in memory: for much output there is `ndjson`. */
-import type { ExitEvent, GapEvent, JobEvent, SummaryEvent } from "../../client/index.ts";
+import type { ExitEvent, GapEvent, JobEvent, RolloutEvent, SummaryEvent } from "../../client/index.ts";
 import { bytesAsJson, jsonText, withIsoTimes } from "./plain.ts";
 import type { Renderer } from "./renderer.ts";
 import { stdout } from "./sink.ts";
@@ -15,6 +15,7 @@ export class JsonRenderer implements Renderer {
   readonly #hosts = new Map<string, HostOutput>();
   #job = "";
   #name: string | undefined;
+  #rollout: RolloutEvent["rollout"] | undefined;
   #summary: SummaryEvent | undefined;
   #finished = false;
   #isWritten = false;
@@ -44,6 +45,9 @@ export class JsonRenderer implements Renderer {
         // Here already: what is written when the receive ends is acknowledged by its last word.
         await this.finish();
         break;
+      case "rollout":
+        this.#rollout = event.rollout;
+        break;
       case "start":
       case "notice":
         break;
@@ -57,13 +61,18 @@ export class JsonRenderer implements Renderer {
     return this.#isWritten ? 0 : Number.POSITIVE_INFINITY;
   }
 
+  interrupted(): Promise<void> {
+    return this.finish();
+  }
+
   async finish(): Promise<void> {
     if (this.#finished) return;
     this.#finished = true;
     const hosts = [...this.#hosts].map(([host, output]) => hostDocument(host, output));
     const { type: _type, job: _job, ...summary } = this.#summary ?? { type: "", job: "" };
     const name = this.#name === undefined ? {} : { name: this.#name };
-    const document = { job: this.#job, ...name, hosts, ...summary };
+    const rollout = this.#rollout === undefined ? {} : { rollout: withIsoTimes(this.#rollout) };
+    const document = { job: this.#job, ...name, hosts, ...rollout, ...summary };
     await stdout.write(`${jsonText(document, 2)}\n`);
     this.#isWritten = true;
   }

@@ -9,6 +9,9 @@ export class NdjsonRenderer implements Renderer {
     return stdout.write(eventLine(event));
   }
 
+  /** Every event has been written when it came. */
+  async interrupted(): Promise<void> {}
+
   async finish(): Promise<void> {}
 
   unwritten(): number {

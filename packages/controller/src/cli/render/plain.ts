@@ -19,6 +19,7 @@ const timeKeys: ReadonlySet<string> = new Set([
   "invitedUntil",
   "loadedAt",
   "unreachableSince",
+  "until",
 ]);
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -22,6 +22,7 @@ import { jobViewText } from "./job-view.ts";
 import { eventLine, jsonText } from "./plain.ts";
 import { printable, printableLines, printableMessage } from "./printable.ts";
 import { print } from "./records.ts";
+import { rendererFor } from "./renderer.ts";
 import { sessionTable } from "./session-table.ts";
 import { say, stderr, stdout } from "./sink.ts";
 import { table } from "./table.ts";
@@ -226,6 +227,23 @@ describe("what is written", () => {
       return reportOutcomes({ session: { id: "x", name: text }, hosts, format: "text", text: () => "" });
     }));
 
+  test("headers of groups, heads and rows of tables", async () => {
+    for (const format of ["group", "table"] as const) {
+      await allOf(async (text) => {
+        const renderer = await rendererFor({ format, timestamps: false, color: "never" });
+        const host = text as HostName;
+        const hosts = [host, "web2" as HostName].map((each) => ({ host: each, state: "connected" as const }));
+        const bytes = Buffer.from(`${JSON.stringify({ [text]: text })}\n`);
+        await renderer.event({ type: "plan", job, hosts });
+        if (format === "table")
+          await renderer.event({ type: "out", job, host, stream: "stdout", offset: 0, bytes });
+        await renderer.event({ type: "gap", job, host, stream: "stdout", from: 0, to: 5, reason: "evicted" });
+        await renderer.event(exitEvent(text));
+        await renderer.interrupted();
+      });
+    }
+  });
+
   test("notices, gaps, ends and the summary of a job; not its output", async () => {
     await allOf(async (text) => {
       const renderer = new TextRenderer({ timestamps: false });
@@ -254,6 +272,9 @@ describe("what is written", () => {
         lost: [],
         unreachable: [],
         running: [],
+        skipped: [],
+        notBegun: [],
+        queued: [],
       };
       await renderer.event({ type: "summary", job, exitCode: 1, ...counts });
     });

@@ -1,11 +1,20 @@
-/** Where the events of a receive go. */
+/**
+ * Where the events of a receive go. What a job answers is one stream of events; each way of showing it is a renderer of its own,
+ * and all of them end with the same summary.
+ */
 import type { JobEvent, OutEvent } from "../../client/index.ts";
-import type { OutputFormat } from "../command.ts";
+import type { JobOutputFormat } from "../job-output-option.ts";
+import type { ColorChoice } from "./color.ts";
 
 export interface Renderer {
   /** Resolves when everything of the event that is to be written is written. */
   event(event: JobEvent): Promise<void>;
-  /** Writes what it still holds, at the end or after an interruption. */
+  /**
+   * The user wants to wait no longer: shows what has come, and who has not answered. What comes afterwards is passed over and
+   * counts as unwritten. To be called before the receive is ended, so that what was shown is acknowledged by its last word.
+   */
+  interrupted(): Promise<void>;
+  /** Writes what it still holds and gives back what it has taken (files, the status line): at the end, however it ended. */
   finish(): Promise<void>;
   /** How many bytes at the end of what it was given of a stream it holds and has not written. They must not be
    * acknowledged: whoever kills this process would lose them. */
@@ -13,17 +22,42 @@ export interface Renderer {
 }
 
 export interface RendererOptions {
-  readonly format: OutputFormat;
-  /** Lines begin with the time when they were written. */
+  readonly format: JobOutputFormat;
+  /** Lines begin with the time when they were written. For `stream`. */
   readonly timestamps: boolean;
-  /** The job's end is reported by somebody else, or is nobody's concern. */
-  readonly quiet?: boolean;
+  /** The job's end is reported by somebody else, or is nobody's concern. Default false. */
+  readonly quiet?: boolean | undefined;
+  /** `group`: the most common answer, and the others by how they differ from it. Default false. */
+  readonly diff?: boolean | undefined;
+  /** Output goes to files in this directory, and is not shown. */
+  readonly outputDirectory?: string | undefined;
+  /** False: no status line. Default true: one where it can be seen. */
+  readonly progress?: boolean | undefined;
+  /** False: lines of several hosts without the host before them. Default true. */
+  readonly prefix?: boolean | undefined;
+  /** Default `auto`. */
+  readonly color?: ColorChoice | undefined;
 }
 
+/** Loads what is needed for it, and no more. */
 export async function rendererFor(options: RendererOptions): Promise<Renderer> {
+  const inner = await modeFor(options);
+  const { Presentation } = await import("./presentation.ts");
+  return new Presentation(inner, options);
+}
+
+async function modeFor(options: RendererOptions): Promise<Renderer> {
+  if (options.outputDirectory !== undefined) {
+    const { DirectoryRenderer } = await import("./output-directory/renderer.ts");
+    return DirectoryRenderer.open(options.outputDirectory, options);
+  }
   switch (options.format) {
-    case "text":
+    case "stream":
       return new (await import("./text.ts")).TextRenderer(options);
+    case "group":
+      return new (await import("./group.ts")).GroupRenderer(options);
+    case "table":
+      return new (await import("./answer-table.ts")).TableRenderer(options);
     case "ndjson":
       return new (await import("./ndjson.ts")).NdjsonRenderer();
     case "json":

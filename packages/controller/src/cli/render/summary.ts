@@ -1,37 +1,57 @@
 /** The last lines of a receive: who did not succeed and why, and how many of how many. */
+import { outcomeOf, type Outcome } from "../../client/exit-code.ts";
 import type { ExitEvent } from "../../client/index.ts";
 import { endingText } from "./ending.ts";
+import { foldedNames } from "./names.ts";
 
-/** Names of hosts beyond this many are counted only. */
-const maxNames = 10;
+/** More ways of failing than this are not explained, each on a line of its own; more exit codes than this are not told apart. */
+const maxReasons = 10;
+const maxExitCodes = 5;
 
 /**
- * One line for each way of failing, then the counts if there are several hosts.
- * @param quietSuccess true: nothing to say when all succeeded
+ * Of one host, how it ended, if that was not well. Of several, a line for each way of failing that has more to say than its name,
+ * and last the counts with the names, always.
  */
-export function summaryLines(exits: readonly ExitEvent[], quietSuccess: boolean): string[] {
-  const bad = exits.filter(({ ended, state }) => ended && state !== "completed");
-  const away = exits.filter(({ ended, unreachableSince }) => !ended && unreachableSince !== undefined);
-  const lines = byText([...bad, ...away]).map(groupText);
-  if (exits.length > 1 && (lines.length > 0 || !quietSuccess)) lines.push(countsText(exits));
+export async function summaryLines(exits: readonly ExitEvent[]): Promise<string[]> {
+  if (exits.length <= 1) {
+    return exits.filter(isToldOf).map((exit) => `${exit.host}: ${endingText(exit)}`);
+  }
+  return [...(await reasonLines(exits)), await countsLine(exits)];
+}
+
+/** It ended badly, or goes on where nobody can see it. */
+function isToldOf({ ended, state, unreachableSince }: ExitEvent): boolean {
+  return ended ? state !== "completed" : unreachableSince !== undefined;
+}
+
+async function reasonLines(exits: readonly ExitEvent[]): Promise<string[]> {
+  const groups = [...grouped(exits.filter(hasReason), shortText).values()];
+  const lines: string[] = [];
+  for (const group of groups.slice(0, maxReasons)) {
+    const text = group.length === 1 ? endingText(group[0]!) : shortText(group[0]!);
+    // Many unreachable hosts have nothing in common but that, and the counts say it.
+    if (group.length > 1 && outcomeOf(group[0]!) === "unreachable") continue;
+    lines.push(`${await foldedNames(group.map(({ host }) => host))}: ${text}`);
+  }
+  const left = groups.length - maxReasons;
+  if (left > 0) lines.push(`${String(left)} more reasons; --output json has them all`);
   return lines;
 }
 
-function byText(exits: readonly ExitEvent[]): (readonly [ExitEvent, ...ExitEvent[]])[] {
-  const groups = new Map<string, [ExitEvent, ...ExitEvent[]]>();
-  for (const exit of exits) {
-    const text = shortText(exit);
-    const group = groups.get(text);
-    if (group === undefined) groups.set(text, [exit]);
-    else group.push(exit);
+/** There is more to say of it than how it counts. */
+function hasReason(exit: ExitEvent): boolean {
+  const { reason } = exit;
+  switch (reason?.code) {
+    case undefined:
+      return isToldOf(exit) && outcomeOf(exit) === "unreachable";
+    case "timed_out":
+    case "stopped":
+    case "skipped":
+    case "not_begun":
+      return false;
+    default:
+      return isToldOf(exit);
   }
-  return [...groups.values()];
-}
-
-function groupText(group: readonly [ExitEvent, ...ExitEvent[]]): string {
-  const [first] = group;
-  const text = group.length === 1 ? endingText(first) : shortText(first);
-  return `${namesText(group.map(({ host }) => host))}: ${text}`;
 }
 
 /** Without what differs from host to host: a hundred hosts behind one broken switch are one line. */
@@ -41,29 +61,96 @@ function shortText(exit: ExitEvent): string {
   return endingText(exit);
 }
 
-/** In the order of a list of hosts: `web9` before `web10`. */
-export function namesText(hosts: readonly string[]): string {
-  const sorted = hosts.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  if (sorted.length <= maxNames) return sorted.join(", ");
-  return `${sorted.slice(0, maxNames).join(", ")} and ${String(hosts.length - maxNames)} more`;
+/** `1000 hosts: 985 succeeded; 10 failed with exit code 3 (web[001-010]); 5 unreachable (db[1-5])`. */
+async function countsLine(exits: readonly ExitEvent[]): Promise<string> {
+  const byOutcome = grouped(exits, outcomeOf);
+  const parts: string[] = [];
+  for (const outcome of order) {
+    const group = byOutcome.get(outcome) ?? [];
+    if (group.length === 0) continue;
+    if (outcome === "succeeded") parts.push(`${String(group.length)} succeeded`);
+    else if (outcome === "failed") parts.push(...(await failedParts(group)));
+    else if (outcome === "running") parts.push(...(await openParts(group)));
+    else parts.push(await part(group, words[outcome]));
+  }
+  return `${String(exits.length)} hosts: ${parts.join("; ")}`;
 }
 
-/** `5 hosts: 3 succeeded, 1 failed, 1 unreachable`. */
-function countsText(exits: readonly ExitEvent[]): string {
-  const counts = new Map<string, number>();
-  for (const exit of exits) counts.set(kindOf(exit), (counts.get(kindOf(exit)) ?? 0) + 1);
-  const order = ["succeeded", "failed", "timed out", "stopped", "lost", "unreachable", "running"];
-  const parts = order.flatMap((kind) => {
-    const count = counts.get(kind);
-    return count === undefined ? [] : [`${String(count)} ${kind}`];
-  });
-  return `${String(exits.length)} hosts: ${parts.join(", ")}`;
+const order: readonly Outcome[] = [
+  "succeeded",
+  "failed",
+  "timedOut",
+  "stopped",
+  "lost",
+  "unreachable",
+  "skipped",
+  "notBegun",
+  "running",
+  "queued",
+];
+
+const words: Readonly<Record<Exclude<Outcome, "succeeded" | "failed" | "running">, string>> = {
+  timedOut: "timed out",
+  stopped: "stopped",
+  lost: "lost",
+  unreachable: "unreachable",
+  skipped: "skipped",
+  notBegun: "not begun",
+  queued: "waiting",
+};
+
+/** By what they failed with, the most frequent first. */
+async function failedParts(failed: readonly ExitEvent[]): Promise<string[]> {
+  const groups = [...grouped(failed, failureText)].toSorted(([, a], [, b]) => b.length - a.length);
+  // Where there are no more than fit, the last one needs no word for others.
+  const shown = groups.length <= maxExitCodes ? groups.length : maxExitCodes - 1;
+  const parts: string[] = [];
+  for (const [text, group] of groups.slice(0, shown)) parts.push(await part(group, text));
+  const rest = groups.slice(shown);
+  if (rest.length > 0) {
+    const all = rest.flatMap(([, group]) => group);
+    parts.push(await part(all, `failed in ${String(rest.length)} other ways`));
+  }
+  return parts;
 }
 
-function kindOf({ ended, state, reason, unreachableSince }: ExitEvent): string {
-  if (!ended) return unreachableSince === undefined ? "running" : "unreachable";
-  if (state === "completed") return "succeeded";
-  if (reason?.code === "timed_out") return "timed out";
-  if (reason?.code === "host_unreachable" || reason?.code === "expired") return "unreachable";
-  return state;
+async function openParts(open: readonly ExitEvent[]): Promise<string[]> {
+  const running = open.filter(({ state }) => state === "running");
+  const silent = open.filter(({ state }) => state !== "running");
+  return [
+    ...(running.length === 0 ? [] : [await part(running, "still running")]),
+    ...(silent.length === 0 ? [] : [await part(silent, "without an answer")]),
+  ];
+}
+
+function failureText({ exit, reason }: ExitEvent): string {
+  switch (reason?.code) {
+    case undefined:
+      break;
+    case "start_failed":
+      return "could not start";
+    case "refused":
+      return "refused";
+    case "denied":
+      return "denied";
+    default:
+      return "failed";
+  }
+  if (exit === undefined) return "failed";
+  return "signal" in exit ? `ended by ${exit.signal}` : `failed with exit code ${String(exit.code)}`;
+}
+
+async function part(group: readonly ExitEvent[], text: string): Promise<string> {
+  return `${String(group.length)} ${text} (${await foldedNames(group.map(({ host }) => host))})`;
+}
+
+function grouped<K>(exits: readonly ExitEvent[], keyOf: (exit: ExitEvent) => K): Map<K, ExitEvent[]> {
+  const groups = new Map<K, ExitEvent[]>();
+  for (const exit of exits) {
+    const key = keyOf(exit);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [exit]);
+    else group.push(exit);
+  }
+  return groups;
 }

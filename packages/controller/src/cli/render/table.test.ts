@@ -32,3 +32,15 @@ test.each([
   [25_000_000, "25 MB"],
   [3_200_000_000, "3.2 GB"],
 ])("%d bytes read %s", (bytes, text) => expect(bytesText(bytes)).toBe(text));
+
+test("a table of many rows looks as one of few", () => {
+  const head = ["NAME", "STATE", "NOTE"];
+  const rows = Array.from({ length: 600 }, (_, index) => [
+    `web${String(index)}`,
+    "running",
+    "x".repeat(index % 30),
+  ]);
+  const long = table({ head, rows, width: 40 }).split("\n");
+  const short = table({ head, rows: rows.slice(0, 400), width: 40 }).split("\n");
+  expect(long.slice(0, 401)).toEqual(short);
+});

@@ -1,36 +1,39 @@
 /**
- * For people and pipes. Output of one host goes out byte for byte; that of several line by line with the host before
+ * For people and pipes, as it comes. Output of one host goes out byte for byte; that of several line by line with the host before
  * each. Everything that is not output goes to stderr.
  */
-import { isatty } from "node:tty";
-import type { ExitEvent, GapEvent, JobEvent, NoticeEvent, OutEvent } from "../../client/index.ts";
-import { clockText } from "./ending.ts";
+import type { JobEvent, OutEvent } from "../../client/index.ts";
+import { hasColor, hostColored } from "./color.ts";
 import { LinePrefixer } from "./line-prefixer.ts";
+import { gapText, Notices } from "./notices.ts";
 import { printable } from "./printable.ts";
-import type { Renderer } from "./renderer.ts";
+import type { Renderer, RendererOptions } from "./renderer.ts";
+import { RollCall } from "./roll-call.ts";
 import { say, type Sink, stderr, stdout } from "./sink.ts";
-import { summaryLines } from "./summary.ts";
 
 const sinks: Readonly<Record<OutEvent["stream"], Sink>> = { stdout, stderr };
 
 export class TextRenderer implements Renderer {
   readonly #timestamps: boolean;
   readonly #quiet: boolean;
+  readonly #hasPrefix: boolean;
+  readonly #hasColor: Readonly<Record<OutEvent["stream"], boolean>>;
   readonly #prefixers = new Map<string, LinePrefixer>();
   readonly #prefixes = new Map<string, Buffer>();
-  readonly #exits: ExitEvent[] = [];
-  #several = false;
+  readonly #rollCall = new RollCall();
+  readonly #notices = new Notices();
 
-  constructor({ timestamps, quiet = false }: { readonly timestamps: boolean; readonly quiet?: boolean }) {
+  constructor(options: Omit<RendererOptions, "format">) {
+    const { timestamps, quiet = false, prefix = true, color = "auto" } = options;
     this.#timestamps = timestamps;
     this.#quiet = quiet;
+    this.#hasPrefix = prefix;
+    this.#hasColor = { stdout: hasColor(color, 1), stderr: hasColor(color, 2) };
   }
 
   async event(event: JobEvent): Promise<void> {
+    this.#rollCall.note(event);
     switch (event.type) {
-      case "plan":
-        this.#several = event.hosts.length > 1;
-        return;
       case "out":
         await this.#out(event);
         return;
@@ -38,23 +41,30 @@ export class TextRenderer implements Renderer {
         await this.#gap(event);
         return;
       case "notice":
-        await say(noticeText(event));
+        await this.#notices.note(event);
         return;
       case "exit":
-        this.#exits.push(event);
         await this.#flush(event.host);
         return;
       case "summary":
-        await this.#summary();
+        await this.interrupted();
         return;
+      case "plan":
       case "start":
+      case "rollout":
         return;
       default:
         event satisfies never;
     }
   }
 
+  async interrupted(): Promise<void> {
+    await this.finish();
+    if (!this.#quiet) await this.#rollCall.say();
+  }
+
   async finish(): Promise<void> {
+    await this.#notices.flush();
     for (const key of this.#prefixers.keys()) await this.#flushKey(key);
   }
 
@@ -63,22 +73,28 @@ export class TextRenderer implements Renderer {
   }
 
   #out({ host, stream, bytes, time }: OutEvent): Promise<void> {
-    if (!this.#several && !this.#timestamps) return sinks[stream].write(bytes);
-    return sinks[stream].write(this.#prefixer(host, stream).push(bytes, this.#prefix(host, time)));
+    if (!this.#rollCall.several && !this.#timestamps) return sinks[stream].write(bytes);
+    return sinks[stream].write(this.#prefixer(host, stream).push(bytes, this.#prefix(host, stream, time)));
   }
 
-  #prefix(host: string, time: number | undefined): Buffer {
-    const name = this.#several ? `${printable(host)}: ` : "";
+  #prefix(host: string, stream: OutEvent["stream"], time: number | undefined): Buffer {
     if (this.#timestamps) {
       const when = time === undefined ? "-" : new Date(time).toISOString();
-      return Buffer.from(`${when} ${name}`);
+      return Buffer.from(`${when} ${this.#name(host, stream)}`);
     }
-    let prefix = this.#prefixes.get(host);
+    const key = `${stream} ${host}`;
+    let prefix = this.#prefixes.get(key);
     if (prefix === undefined) {
-      prefix = Buffer.from(name);
-      this.#prefixes.set(host, prefix);
+      prefix = Buffer.from(this.#name(host, stream));
+      this.#prefixes.set(key, prefix);
     }
     return prefix;
+  }
+
+  #name(host: string, stream: OutEvent["stream"]): string {
+    if (!this.#rollCall.several || !this.#hasPrefix) return "";
+    const name = `${printable(host)}:`;
+    return `${this.#hasColor[stream] ? hostColored(host, name) : name} `;
   }
 
   #prefixer(host: string, stream: OutEvent["stream"]): LinePrefixer {
@@ -102,31 +118,9 @@ export class TextRenderer implements Renderer {
     await sinks[key.startsWith("stdout ") ? "stdout" : "stderr"].write(prefixer.flush());
   }
 
-  async #gap(gap: GapEvent): Promise<void> {
+  async #gap(event: Extract<JobEvent, { type: "gap" }>): Promise<void> {
     // What an earlier receive has taken is no loss, and nobody asked for it but with --from-start.
-    await this.#flush(gap.host);
-    await say(gapText(gap));
+    await this.#flush(event.host);
+    await say(`${event.host}: ${gapText(event)}`);
   }
-
-  async #summary(): Promise<void> {
-    await this.finish();
-    if (this.#quiet) return;
-    for (const line of summaryLines(this.#exits, !isatty(2))) await say(line);
-  }
-}
-
-function noticeText({ message, since }: NoticeEvent): string {
-  return since === undefined ? message : `${message} (since ${clockText(since)})`;
-}
-
-const gapReasons: Readonly<Record<GapEvent["reason"], string>> = {
-  evicted: "made room for newer jobs",
-  removed: "removed",
-  truncated: "the file was shortened on the host",
-  received: "received before, and forgotten by the host",
-};
-
-function gapText({ host, stream, from, to, reason }: GapEvent): string {
-  const bytes = to - from;
-  return `${host}: ${String(bytes)} bytes of ${stream} (${String(from)} to ${String(to)}) are missing: ${gapReasons[reason]}`;
 }

@@ -47,6 +47,7 @@ const fanOut = (more: Partial<FanOutRecord> = {}): FanOutRecord => ({
   inputSize: undefined,
   inputError: undefined,
   removedBy: undefined,
+  rollout: undefined,
   ...more,
 });
 
@@ -87,6 +88,7 @@ const job = (record: FanOutRecord, host: HostId, more: Partial<JobRecord> = {}):
   held: true,
   collected: false,
   waiting: undefined,
+  turn: "begun",
   ...more,
 });
 

@@ -1,6 +1,7 @@
 /** The fan-out jobs of the catalogue, and their jobs. */
 import type { StatementSync } from "node:sqlite";
 import type { HostId, HostName, JobId, JobState, JobStatus, OutputMode, WireError } from "@outpost/protocol";
+import type { RolloutRecord } from "../rollout-plan.ts";
 import type { Database } from "./database.ts";
 
 /** Received offsets of all three streams. */
@@ -22,6 +23,9 @@ export interface Waiting {
   readonly stopAuthorization?: string;
 }
 
+/** `rollout`: its turn has not come. `host`: it waits for its host to connect. Nothing of these was sent. `begun`: all others. */
+export type Turn = "rollout" | "host" | "begun";
+
 export interface FanOutRecord {
   readonly id: JobId;
   readonly name: string | undefined;
@@ -30,9 +34,9 @@ export interface FanOutRecord {
   readonly mode: OutputMode;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** The JobSpec as `spec.ts` packs it; absent once nothing can be started any more. */
+  /** The JobSpec as `spec.ts` packs it; of a job that has ended only if it is short enough to be kept. */
   readonly spec: Uint8Array | undefined;
-  /** What the operator has signed for the hosts, as `authorization.ts` packs it; as long as the spec. */
+  /** What the operator has signed for the hosts, as `authorization.ts` packs it; absent once nothing can be started any more. */
   readonly authorization: Uint8Array | undefined;
   /** Its start had secrets. They are in memory only. */
   readonly hadSecrets: boolean;
@@ -43,6 +47,8 @@ export interface FanOutRecord {
   readonly inputSize: number | undefined;
   readonly inputError: WireError | undefined;
   readonly removedBy: string | undefined;
+  /** How it comes to its hosts; absent: it was sent to all of them at once. */
+  readonly rollout: RolloutRecord | undefined;
 }
 
 export interface JobRecord {
@@ -56,6 +62,7 @@ export interface JobRecord {
   readonly held: boolean;
   readonly collected: boolean;
   readonly waiting: Waiting | undefined;
+  readonly turn: Turn;
 }
 
 export interface FanOutFilter {
@@ -88,6 +95,7 @@ interface FanOutRow {
   input_size: number | null;
   input_error: string | null;
   removed_by: string | null;
+  rollout: string | null;
 }
 
 interface JobRow {
@@ -103,7 +111,11 @@ interface JobRow {
   held: number;
   collected: number;
   waiting: string | null;
+  begun: number;
 }
+
+/** By the column `begun`. */
+const turns = ["rollout", "begun", "host"] as const satisfies Turn[];
 
 export class FanOutTable {
   readonly #insert: StatementSync;
@@ -127,7 +139,7 @@ export class FanOutTable {
   constructor({ sql }: Database) {
     this.#insert = sql.prepare(
       `INSERT INTO fanouts (id, name, operator, command, mode, created_at, expires_at, spec, authorization, had_secrets,
-       request, hosts, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+       request, hosts, rollout, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
     );
     this.#byId = sql.prepare("SELECT * FROM fanouts WHERE id = ?");
     this.#byPrefix = sql.prepare(
@@ -142,15 +154,16 @@ export class FanOutTable {
        AND created_at < coalesce(?2, 9e15) AND created_at > coalesce(?3, -1) ORDER BY created_at DESC, id`,
     );
     this.#update = sql.prepare(
-      `UPDATE fanouts SET spec = ?, authorization = ?, ended_at = ?, input_size = ?, input_error = ?, removed_by = ?, finished = ? WHERE id = ?`,
+      `UPDATE fanouts SET spec = ?, authorization = ?, ended_at = ?, input_size = ?, input_error = ?, removed_by = ?,
+       rollout = ?, finished = ? WHERE id = ?`,
     );
     this.#delete = sql.prepare("DELETE FROM fanouts WHERE id = ?");
     this.#old = sql.prepare(
       "SELECT id FROM fanouts WHERE finished = 1 AND coalesce(ended_at, created_at) < ?",
     );
     this.#insertJob = sql.prepare(
-      `INSERT INTO jobs (fanout, host, position, host_name, state, status, stdout, stderr, timeline, unread, held, collected)
-       VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, 0)`,
+      `INSERT INTO jobs (fanout, host, position, host_name, state, status, stdout, stderr, timeline, unread, held, collected,
+       begun) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, 0, ?)`,
     );
     this.#jobs = sql.prepare("SELECT * FROM jobs WHERE fanout = ? ORDER BY position");
     this.#job = sql.prepare("SELECT * FROM jobs WHERE fanout = ? AND host = ?");
@@ -161,14 +174,14 @@ export class FanOutTable {
     );
     this.#updateJob = sql.prepare(
       `UPDATE jobs SET state = ?, status = ?, stdout = ?, stderr = ?, timeline = ?, unread = ?, held = ?, collected = ?,
-       waiting = ? WHERE fanout = ? AND host = ?`,
+       waiting = ?, begun = ? WHERE fanout = ? AND host = ?`,
     );
     this.#deleteJobs = sql.prepare("DELETE FROM jobs WHERE fanout = ?");
   }
 
   insert(record: FanOutRecord, jobs: Iterable<JobRecord>): void {
     const { id, name, operator, command, mode, createdAt, expiresAt, spec, hosts } = record;
-    const { authorization, hadSecrets, request } = record;
+    const { authorization, hadSecrets, request, rollout } = record;
     this.#insert.run(
       id,
       name ?? null,
@@ -182,9 +195,20 @@ export class FanOutTable {
       Number(hadSecrets),
       request ?? null,
       hosts,
+      rollout === undefined ? null : JSON.stringify(rollout),
     );
-    for (const { host, position, hostName, status, held } of jobs) {
-      this.#insertJob.run(id, host, position, hostName, status.state, packStatus(status), Number(held));
+    for (const { host, position, hostName, status, held, turn } of jobs) {
+      const packed = packStatus(status);
+      this.#insertJob.run(
+        id,
+        host,
+        position,
+        hostName,
+        status.state,
+        packed,
+        Number(held),
+        turns.indexOf(turn),
+      );
     }
   }
 
@@ -216,7 +240,7 @@ export class FanOutTable {
   }
 
   update(record: FanOutRecord, finished: boolean): void {
-    const { spec, authorization, endedAt, inputSize, inputError, removedBy, id } = record;
+    const { spec, authorization, endedAt, inputSize, inputError, removedBy, rollout, id } = record;
     const error = inputError === undefined ? null : JSON.stringify(inputError);
     this.#update.run(
       spec ?? null,
@@ -225,6 +249,7 @@ export class FanOutTable {
       inputSize ?? null,
       error,
       removedBy ?? null,
+      rollout === undefined ? null : JSON.stringify(rollout),
       Number(finished),
       id,
     );
@@ -265,7 +290,7 @@ export class FanOutTable {
   }
 
   updateJob(record: JobRecord): void {
-    const { fanOut, host, status, received, unread, held, collected, waiting } = record;
+    const { fanOut, host, status, received, unread, held, collected, waiting, turn } = record;
     this.#updateJob.run(
       status.state,
       packStatus(status),
@@ -276,6 +301,7 @@ export class FanOutTable {
       Number(held),
       Number(collected),
       waiting === undefined ? null : JSON.stringify(waiting),
+      turns.indexOf(turn),
       fanOut,
       host,
     );
@@ -305,6 +331,7 @@ function toFanOut(row: FanOutRow): FanOutRecord {
     inputSize: row.input_size ?? undefined,
     inputError: row.input_error === null ? undefined : (JSON.parse(row.input_error) as WireError),
     removedBy: row.removed_by ?? undefined,
+    rollout: row.rollout === null ? undefined : (JSON.parse(row.rollout) as RolloutRecord),
   };
 }
 
@@ -320,5 +347,6 @@ function toJob(row: JobRow): JobRecord {
     held: row.held === 1,
     collected: row.collected === 1,
     waiting: row.waiting === null ? undefined : (JSON.parse(row.waiting) as Waiting),
+    turn: turns[row.begun] ?? "begun",
   };
 }

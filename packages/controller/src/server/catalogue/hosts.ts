@@ -48,6 +48,7 @@ export class HostTable {
   readonly #byName: StatementSync;
   readonly #insert: StatementSync;
   readonly #connected: StatementSync;
+  readonly #facts: StatementSync;
   readonly #disconnected: StatementSync;
   readonly #settle: StatementSync;
   readonly #approve: StatementSync;
@@ -62,6 +63,7 @@ export class HostTable {
        certificate_expires_at, certificate_authority) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
     );
     this.#connected = sql.prepare("UPDATE hosts SET connected = 1, last_seen = ?, facts = ? WHERE id = ?");
+    this.#facts = sql.prepare("UPDATE hosts SET facts = ? WHERE id = ?");
     this.#disconnected = sql.prepare("UPDATE hosts SET connected = 0, last_seen = ? WHERE id = ?");
     this.#settle = sql.prepare(
       "UPDATE hosts SET connected = 0, last_seen = max(last_seen, ?) WHERE connected = 1",
@@ -103,6 +105,10 @@ export class HostTable {
 
   connected(id: HostId, at: number, facts: Facts): void {
     this.#connected.run(at, JSON.stringify(facts), id);
+  }
+
+  facts(id: HostId, facts: Facts): void {
+    this.#facts.run(JSON.stringify(facts), id);
   }
 
   disconnected(id: HostId, at: number): void {

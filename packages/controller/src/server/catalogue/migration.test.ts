@@ -43,7 +43,12 @@ test("a fan-out job of version 0.1 is its operator's still, and has nothing that
     hadSecrets: false,
     authorization: undefined,
     request: undefined,
+    rollout: undefined,
   });
   expect(ownerOf(record)).toBe("ada");
-  expect(catalogue.fanOuts.job(id, host)?.waiting).toEqual({ kind: "stop", operator: "ada" });
+  expect(catalogue.fanOuts.job(id, host)).toMatchObject({
+    waiting: { kind: "stop", operator: "ada" },
+    // It was sent at once, as all were.
+    turn: "begun",
+  });
 });

@@ -118,4 +118,10 @@ export const migrations: readonly string[] = [
     removed_by TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- How it comes to its hosts, and how far that is: JSON; NULL: it was sent to all of them at once.
+  ALTER TABLE fanouts ADD COLUMN rollout TEXT;
+  -- 0: its turn has not come, 2: it waits for its host to connect; nothing of it was sent. 1: all others.
+  ALTER TABLE jobs ADD COLUMN begun INTEGER NOT NULL DEFAULT 1;
+  `,
 ];

@@ -3,6 +3,7 @@
  * gone after the last page: with ten thousand idle agents every closure counts.
  */
 import {
+  type FactsChanged,
   type agentMethods,
   type CertificateRenewParams,
   type CertificateRenewResult,
@@ -96,6 +97,10 @@ export class AgentHandlers implements Handlers<typeof controllerAgentMethods> {
 
   "session.gone"({ session }: { session: SessionId }): void {
     this.#services.sessions.gone(this.#host, session);
+  }
+
+  "facts.changed"({ facts }: FactsChanged): void {
+    this.#services.presence.factsChanged(this.#host.id, facts);
   }
 
   /** One at a time: each costs a signature, and a host needs few.

@@ -15,7 +15,8 @@
  * - `run` carries it out. An error that it throws is the answer.
  * - `audit: "outcome"`: when it has ended another line says how; `trail` takes what that line should tell beside `ok` or the
  *   error's code. `audit: "once"`: for messages that follow another request many times a second (acknowledgements); each
- *   host of a subject is written once for each connection, however the messages put them together.
+ *   host of a subject is written once for each connection, however the messages put them together. A function where it
+ *   depends on the request, as with the later pages of a list.
  *
  * Denied requests are always written. What cannot be written (`disk_full`) is not done.
  */
@@ -41,6 +42,7 @@ import type { Audit } from "../audit.ts";
 import type { Authorisation, Need, Touched } from "../authorisation.ts";
 import type { OperatorRecord } from "../catalogue/operators.ts";
 import { namedHosts } from "../named-hosts.ts";
+import { noObserver, type ObservedRequest, type Observer } from "../observer.ts";
 
 export type OperatorMethods = typeof controllerOperatorMethods;
 export type OperatorPeer = Peer<OperatorMethods, typeof operatorMethods>;
@@ -74,10 +76,13 @@ export interface Selection<S> {
   readonly what?: string | undefined;
 }
 
+/** See above. */
+type Recording = "outcome" | "once";
+
 export interface Operation<K extends Operations, S> {
   /** `undefined`: everybody may, as asking about oneself. */
   readonly action: Action | ((subject: S, params: Params<OperatorMethods, K>) => Action | undefined);
-  readonly audit?: "outcome" | "once";
+  readonly audit?: Recording | ((params: Params<OperatorMethods, K>) => Recording | undefined);
   select(params: Params<OperatorMethods, K>, asker: Asker): Selection<S>;
   run(
     subject: S,
@@ -132,6 +137,8 @@ export interface GuardServices {
   readonly authorisation: Authorisation;
   readonly audit: Audit;
   readonly clock: Clock;
+  /** Default: nobody. */
+  readonly observer?: Observer;
 }
 
 export function guardOf(services: GuardServices, connection: OperatorConnection): Guard {
@@ -178,10 +185,21 @@ class GuardedOperation<K extends Operations, S> {
     params: Params<OperatorMethods, K>,
     call: Call<OperatorMethods, K>,
   ): Promise<Result<OperatorMethods, K>> | Result<OperatorMethods, K> {
+    const { observer = noObserver } = this.#services;
+    const about = { method: this.#method, operator: this.#operator, params };
+    const observed = observer.request(about);
+    if (observed === undefined) return this.#answer(params, call);
+    return observe(observed, () => this.#answer(params, call));
+  }
+
+  #answer(
+    params: Params<OperatorMethods, K>,
+    call: Call<OperatorMethods, K>,
+  ): Promise<Result<OperatorMethods, K>> | Result<OperatorMethods, K> {
     const allowed = this.#allow(params);
     const run = (): Promise<Result<OperatorMethods, K>> | Result<OperatorMethods, K> =>
       this.#operation.run(allowed.subject, params, this.#connection, call, allowed.trail);
-    return this.#operation.audit === "outcome" ? this.#withOutcome(allowed, run) : run();
+    return this.#recording(params) === "outcome" ? this.#withOutcome(allowed, run) : run();
   }
 
   /** @throws OutpostError `denied`, `disk_full`; what `select` throws */
@@ -196,7 +214,7 @@ class GuardedOperation<K extends Operations, S> {
       action = this.#action(subject, params);
       const own = action === undefined || hosts === "filtered" ? [] : [{ action, hosts }];
       const rule = authorisation.authorise({ operator, needs: [...own, ...also], title });
-      const request = this.#write(selection, action, rule);
+      const request = this.#write(selection, action, rule, this.#recording(params));
       return { subject, action: action ?? this.#method, trail: new Trail(request) };
     } catch (error) {
       if (error instanceof OutpostError && error.code === ErrorCode.denied)
@@ -229,10 +247,20 @@ class GuardedOperation<K extends Operations, S> {
     return typeof action === "function" ? action(subject, params) : action;
   }
 
+  #recording(params: Params<OperatorMethods, K>): Recording | undefined {
+    const { audit } = this.#operation;
+    return typeof audit === "function" ? audit(params) : audit;
+  }
+
   /** @returns the line's number; of what was written before, 0 */
-  #write({ hosts = [], about, what }: Selection<S>, action: Action | undefined, rule: string): number {
+  #write(
+    { hosts = [], about, what }: Selection<S>,
+    action: Action | undefined,
+    rule: string,
+    recording: Recording | undefined,
+  ): number {
     const all = hosts === "filtered" ? [] : hosts.map(({ name }) => name);
-    const names = this.#operation.audit === "once" ? this.#unwritten(about, all) : all;
+    const names = recording === "once" ? this.#unwritten(about, all) : all;
     if (names === undefined) return 0;
     return this.#services.audit.request({
       action: action ?? this.#method,
@@ -298,6 +326,24 @@ class GuardedOperation<K extends Operations, S> {
       ended({ outcome: code, message });
       throw error;
     }
+  }
+}
+
+/** As `answer`, and says how it ended. */
+function observe<T>(observed: ObservedRequest, answer: () => Promise<T> | T): Promise<T> | T {
+  const failed = (reason: unknown): never => {
+    observed.ended(OutpostError.from(reason).code);
+    throw reason;
+  };
+  const answered = (result: T): T => {
+    observed.ended("ok");
+    return result;
+  };
+  try {
+    const result = answer();
+    return result instanceof Promise ? result.then(answered, failed) : answered(result);
+  } catch (error) {
+    return failed(error);
   }
 }
 

@@ -3,6 +3,7 @@
  * that requests which an operator sends behind each other find what the earlier ones made.
  */
 import {
+  type Action,
   commandText,
   ErrorCode,
   type FanOutStartParams,
@@ -17,10 +18,12 @@ import type { FanOut } from "../fan-out.ts";
 import type { FanOutHosts } from "../fan-outs.ts";
 import type { Job } from "../job.ts";
 import { refreshRunning } from "../live-status.ts";
+import { firstPage } from "../page.ts";
 import type { Host } from "../presence.ts";
 import { receiveInput } from "../receive-input.ts";
 import { Receive } from "../receive.ts";
 import type { Services } from "../services.ts";
+import { inTurns } from "../turns.ts";
 import { hostsOfSessions, sessionOn } from "../session-targets.ts";
 import { unpackSpec } from "../spec.ts";
 import { selectHosts, touchedHost } from "../target-hosts.ts";
@@ -39,7 +42,8 @@ export function jobOperations(
   services: Services,
   guard: Guard,
 ): Pick<Handlers<OperatorMethods>, JobOperation> {
-  const { authorisation, presence, fanOuts, dispatch, launch, inputs, bus, clock, settings } = services;
+  const { authorisation, presence, fanOuts, dispatch, launch, rollouts, inputs, bus, clock, settings } =
+    services;
 
   const touched = (fanOut: FanOut, jobs: readonly Job[]): Touched[] =>
     jobs.map((job) => touchedHost(presence, job, fanOut.owner));
@@ -78,7 +82,8 @@ export function jobOperations(
       }),
     );
   };
-  const infos = ({ fanOut, jobs }: Selected) => jobs.map((job) => fanOut.jobInfo(job, bus));
+  const infos = ({ fanOut, jobs }: Selected, brief = false) =>
+    brief ? [] : jobs.map((job) => fanOut.jobInfo(job, bus));
 
   return {
     "fanout.start": guard<"fanout.start", FanOut | Host[]>("fanout.start", {
@@ -90,8 +95,10 @@ export function jobOperations(
         if (known?.isRemoved === true)
           throw new OutpostError(ErrorCode.conflict, `the job ${job} was removed`);
         if (known !== undefined) return { ...selection(known, known.jobs), subject: known };
+        const { also = [], ...selected } = newJob(services, params);
         return {
-          ...newJob(services, params),
+          ...selected,
+          also: [...also, ...checkNeeds(services, params, selected.subject)],
           about: job,
           what: commandText(spec.command),
         };
@@ -104,9 +111,14 @@ export function jobOperations(
             { data: { job: subject.id } },
           );
         }
-        const fanOut = Array.isArray(subject)
-          ? launch.start(params, { operator: operator.name, request }, subject)
-          : subject;
+        const requester = {
+          operator: operator.name,
+          request,
+          checkRequest: Array.isArray(subject)
+            ? auditCheck(services, params, operator.name, subject)
+            : undefined,
+        };
+        const fanOut = Array.isArray(subject) ? launch.start(params, requester, subject) : subject;
         const plan = fanOut.jobs.map(({ host, hostName }) => ({
           host: hostName,
           state: presence.state(host),
@@ -121,7 +133,9 @@ export function jobOperations(
         const selected = named(params, asker);
         const { fanOut } = selected.subject;
         // What a job reads is a part of what it runs, and that only one operator has said.
-        if (fanOut.owner !== asker.operator) throw notYours(fanOut, asker);
+        if (fanOut.owner !== asker.operator) {
+          throw notYours(fanOut, asker, "invoke", "only who has started a job gives it its input");
+        }
         const { spec } = fanOut.record;
         const { configuration, user } = spec === undefined ? {} : unpackSpec(spec);
         const hosts = touched(fanOut, fanOut.jobs).map((host) => ({ ...host, configuration, user }));
@@ -175,15 +189,18 @@ export function jobOperations(
         what: "acknowledge its output",
       }),
       run({ fanOut, jobs }, { received }) {
+        let isAnyMoved = false;
         const toForward = jobs.filter((job) => {
           const isMoved = job.acknowledge(received[job.hostName] ?? {});
           if (isMoved) fanOuts.note(fanOut, job, false);
+          isAnyMoved ||= isMoved;
           // A job that ended without output has no offset to move, and yet its host waits for this word to forget it.
           return isMoved || (job.isEnded && job.isHeld && job.unread === 0);
         });
         // Unsynced: after a power cut the hosts still know what was received, and say so.
-        fanOuts.flush("unsynced");
-        for (const job of toForward) forwardAcknowledgement(services, fanOut, job);
+        if (isAnyMoved) fanOuts.flush("unsynced");
+        // Behind the answer: the operator waits for it, and the hosts have time.
+        inTurns(toForward, (job) => forwardAcknowledgement(services, fanOut, job));
         return {};
       },
     }),
@@ -195,29 +212,83 @@ export function jobOperations(
         const unfinished = [...fanOuts.unfinished()].filter(({ record }) =>
           isReadable(fanOuts.hostsOf(record)),
         );
-        await refreshRunning(fanOuts, bus, unfinished, settings.statusTimeoutMs);
+        const all = unfinished.map((fanOut) => ({ fanOut }));
+        await refreshRunning(fanOuts, bus, all, settings.statusTimeoutMs);
         return { fanouts: fanOuts.list(params, isReadable) };
       },
     }),
 
     "fanout.show": guard<"fanout.show", Selected>("fanout.show", {
       action: "job.read",
+      // The pages of one answer are one request of a person; the first is written each time.
+      audit: ({ after }) => (after === undefined ? undefined : "once"),
       select({ job }, asker) {
         const fanOut = fanOuts.resolve(job, mayRead(asker));
         return selection(fanOut, fanOut.jobs);
       },
-      async run(selected) {
-        await refreshRunning(fanOuts, bus, [selected.fanOut], settings.statusTimeoutMs);
-        return { fanout: selected.fanOut.info(bus), jobs: infos(selected) };
+      async run({ fanOut }, { after, limit }) {
+        const jobs = jobsBehind(fanOut, after);
+        // The first page brings everything up to date, for its sum of what is unread.
+        const asked = after === undefined ? { fanOut } : { fanOut, jobs: jobs.slice(0, limit) };
+        await refreshRunning(fanOuts, bus, [asked], settings.statusTimeoutMs);
+        const { entries, more } = firstPage(jobs, limit, (job) => fanOut.jobInfo(job, bus));
+        return { fanout: fanOut.info(bus), jobs: entries, ...(more ? { more } : {}) };
       },
     }),
 
     "fanout.wait": guard<"fanout.wait", Selected>("fanout.wait", {
       action: "job.read",
       select: ({ job }, asker) => named({ job }, asker),
-      async run(selected, { any, timeoutMs }, _connection, { signal }) {
+      async run(selected, { any, timeoutMs, brief }, _connection, { signal }) {
         const ended = await waitForEnd(selected.fanOut, { any, timeoutMs, signal, clock });
-        return { ended, fanout: selected.fanOut.info(bus), jobs: infos(selected) };
+        return { ended, fanout: selected.fanOut.info(bus), jobs: infos(selected, brief) };
+      },
+    }),
+
+    "fanout.pause": guard<"fanout.pause", Selected>("fanout.pause", {
+      action: "job.stop",
+      audit: "outcome",
+      select: ({ job }, asker) => ({ ...named({ job }, asker), what: "pause its roll-out" }),
+      run({ fanOut }, _params, { operator }) {
+        rollouts.pause(fanOut, operator.name);
+        return { fanout: fanOut.info(bus) };
+      },
+    }),
+
+    "fanout.resume": guard<"fanout.resume", Selected>("fanout.resume", {
+      action: "job.stop",
+      audit: "outcome",
+      select: ({ job, stage }, asker) => ({
+        ...named({ job }, asker),
+        what: `resume its roll-out${stage === undefined ? "" : ` in stage ${String(stage)}`}`,
+      }),
+      run({ fanOut }, { stage }) {
+        rollouts.resumeRollout(fanOut, stage);
+        return { fanout: fanOut.info(bus) };
+      },
+    }),
+
+    "fanout.spec": guard<"fanout.spec", Selected>("fanout.spec", {
+      action: "job.read",
+      select(params, asker) {
+        const selected = named(params, asker);
+        const { fanOut } = selected.subject;
+        // It may hold what its operator would not show to everybody who may see that it runs.
+        if (fanOut.owner !== asker.operator) {
+          throw notYours(fanOut, asker, "job.read", "only who has started a job is told all that it runs");
+        }
+        return { ...selected, what: "what it runs" };
+      },
+      run({ fanOut }) {
+        const { spec, mode, hadSecrets } = fanOut.record;
+        if (spec === undefined) {
+          throw new OutpostError(
+            ErrorCode.notFound,
+            `what ${fanOut.title} ran is not kept any more: it was more than 64 KiB; start it anew with its command`,
+            { data: { job: fanOut.id } },
+          );
+        }
+        return { spec: unpackSpec(spec), mode, hadSecrets };
       },
     }),
 
@@ -225,7 +296,8 @@ export function jobOperations(
       action: "job.stop",
       audit: "outcome",
       select: named,
-      async run({ fanOut, jobs }, { graceMs, authorization }, { operator }) {
+      async run({ fanOut, jobs }, { graceMs, authorization, brief }, { operator }) {
+        rollouts.stop(fanOut, jobs, operator.name);
         const going = jobs.filter((job) => !job.isEnded);
         const signed = authorizationText(authorization);
         await dispatch.want(fanOut, going, {
@@ -234,7 +306,7 @@ export function jobOperations(
           ...(graceMs === undefined ? {} : { graceMs }),
           ...(signed === undefined ? {} : { authorization: signed }),
         });
-        return { jobs: infos({ fanOut, jobs }) };
+        return { jobs: infos({ fanOut, jobs }, brief) };
       },
     }),
 
@@ -249,18 +321,27 @@ export function jobOperations(
           going.length === 0 ? [] : [{ action: "job.stop", hosts: touched(fanOut, going) }];
         return force ? { ...selected, also: stop, what: "stop what runs, and remove" } : selected;
       },
-      async run({ fanOut, jobs }, { job: id, force, authorization, stopAuthorization }, { operator }) {
+      async run({ fanOut, jobs }, params, { operator }) {
+        const { job: id, force, authorization, stopAuthorization, brief } = params;
         const going = jobs.filter((job) => !job.isEnded);
+        if (!force && going.length === 0 && rollouts.isGoing(fanOut)) {
+          throw new OutpostError(
+            ErrorCode.conflict,
+            `the check of ${fanOut.title} has not ended; wait for it, stop it first, or remove with force`,
+            { data: { job: id } },
+          );
+        }
         if (going.length > 0 && !force) {
           const some = going.slice(0, 5).map(({ hostName }) => hostName);
           throw new OutpostError(
             ErrorCode.conflict,
             `the job ${id} has not ended on ${some.join(", ")}${going.length > some.length ? ", …" : ""}; stop it first, or remove with force`,
-            { data: { job: id, hosts: going.map(({ hostName }) => hostName) } },
+            { data: { job: id, hosts: going.slice(0, 1000).map(({ hostName }) => hostName) } },
           );
         }
         fanOut.removed(operator.name);
         fanOuts.noteRecord(fanOut);
+        rollouts.removed(fanOut, operator.name);
         const held = jobs.filter((job) => job.isHeld || !job.isEnded);
         const signed = authorizationText(authorization);
         const signedStop = authorizationText(stopAuthorization);
@@ -270,7 +351,7 @@ export function jobOperations(
           ...(signed === undefined ? {} : { authorization: signed }),
           ...(signedStop === undefined ? {} : { stopAuthorization: signedStop }),
         });
-        return { jobs: infos({ fanOut, jobs }) };
+        return { jobs: infos({ fanOut, jobs }, brief) };
       },
     }),
   };
@@ -315,6 +396,65 @@ function newJob(
   return { subject: hosts, hosts: run, also: [{ action: "session.control", hosts: control }] };
 }
 
+/**
+ * What has to be allowed for the check of a roll-out, on the same hosts.
+ * @throws OutpostError `invalid_argument`, `conflict` when it cannot be one
+ */
+function checkNeeds({ fanOuts }: Services, params: FanOutStartParams, hosts: readonly Host[]): Need[] {
+  const { job, spec, check } = params;
+  if (spec.retry !== undefined && (spec.input.kind === "stream" || spec.session !== undefined)) {
+    const what = spec.session === undefined ? "reads a stream, which comes once" : "runs in a session";
+    throw new OutpostError(ErrorCode.invalidArgument, `a job that ${what} cannot be retried`);
+  }
+  if (check === undefined) return [];
+  const { session, input, configuration, user } = check.spec;
+  if (session !== undefined || input.kind === "stream") {
+    throw new OutpostError(
+      ErrorCode.invalidArgument,
+      "a check runs in processes of its own, not in a session, and reads no stream",
+    );
+  }
+  if (check.job === job || fanOuts.find(check.job) !== undefined) {
+    throw new OutpostError(ErrorCode.conflict, "a check is a job of its own, and needs an id of its own", {
+      data: { job: check.job },
+    });
+  }
+  const checked = hosts.map(({ name, labels }) => ({ name, labels, configuration, user }));
+  return [{ action: "invoke", hosts: checked }];
+}
+
+/** A check is a request of its own in the audit log. @returns the number of its line */
+function auditCheck(
+  { audit, authorisation }: Services,
+  { check }: FanOutStartParams,
+  operator: string,
+  hosts: readonly Host[],
+): number | undefined {
+  if (check === undefined) return undefined;
+  const { configuration, user, command } = check.spec;
+  const checked = hosts.map(({ name, labels }) => ({ name, labels, configuration, user }));
+  const rule = authorisation.authorise({ operator, needs: [{ action: "invoke", hosts: checked }] });
+  return audit.request({
+    action: "invoke",
+    operator,
+    decision: "allowed",
+    ...(rule === "" ? {} : { rule }),
+    hosts: hosts.map(({ name }) => name),
+    subject: check.job,
+    what: commandText(command),
+  });
+}
+
+/** In the order of the plan, those behind the job of that host. @throws OutpostError `not_found` */
+function jobsBehind(fanOut: FanOut, after: HostName | undefined): readonly Job[] {
+  if (after === undefined) return fanOut.jobs;
+  const job = fanOut.job(after);
+  if (job !== undefined) return fanOut.jobs.slice(job.position + 1);
+  throw new OutpostError(ErrorCode.notFound, `the job ${fanOut.id} does not run on ${after}`, {
+    data: { job: fanOut.id, host: after },
+  });
+}
+
 /** In `keep` mode the host may forget; in `collect` mode it has already, and our own store may. */
 function forwardAcknowledgement({ dispatch, store, log }: Services, fanOut: FanOut, job: Job): void {
   if (fanOut.mode === "keep") {
@@ -327,7 +467,6 @@ function forwardAcknowledgement({ dispatch, store, log }: Services, fanOut: FanO
 }
 
 /** Whatever the rules say. */
-function notYours({ title }: FanOut, { operator }: Asker): OutpostError {
-  const reason = "only who has started a job gives it its input";
-  return notAllowed({ operator, action: "invoke", title, hosts: [], rule: "owner", reason });
+function notYours({ title }: FanOut, { operator }: Asker, action: Action, reason: string): OutpostError {
+  return notAllowed({ operator, action, title, hosts: [], rule: "owner", reason });
 }

@@ -5,7 +5,7 @@ import type { Services } from "../services.ts";
 import type { Guard, OperatorMethods } from "./guard.ts";
 
 export function operatorOperations(
-  { operators, log }: Services,
+  { operators, rollouts, log }: Services,
   guard: Guard,
 ): Pick<Handlers<OperatorMethods>, "operator.list" | "operator.add" | "operator.remove"> {
   return {
@@ -26,6 +26,7 @@ export function operatorOperations(
       select: ({ name }) => ({ subject: operators.get(name), about: name }),
       run({ name }, _params, { operator }) {
         const removed = operators.remove(name, operator.name);
+        rollouts.operatorRemoved(name, operator.name);
         log.info({ removed: name, operator: operator.name }, "an operator was removed");
         return { removed };
       },

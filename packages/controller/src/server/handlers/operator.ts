@@ -3,9 +3,10 @@
  * Up to the first `await` of a `run` all of this is synchronous, so that requests which an operator sends behind each
  * other find what the earlier ones made.
  */
-import type { Handlers } from "@outpost/protocol";
-import { evaluate, parse, sorted } from "@outpost/protocol/targets";
+import type { Handlers, HostName } from "@outpost/protocol";
+import { compareNames, evaluate, parse } from "@outpost/protocol/targets";
 import { greet } from "../greeting.ts";
+import { firstPage } from "../page.ts";
 import type { Host } from "../presence.ts";
 import type { Services } from "../services.ts";
 import { auditOperations } from "./audit-operations.ts";
@@ -33,19 +34,26 @@ export function operatorHandlers(
       return { ...answer, authority };
     },
 
-    "host.list": guard<"host.list", Host[]>("host.list", {
+    "host.list": guard<"host.list", Iterable<Host>>("host.list", {
       action: "host.list",
-      select({ targets }, asker) {
+      // The pages of one list are one request of a person; the first is written each time.
+      audit: ({ after }) => (after === undefined ? undefined : "once"),
+      select({ targets, after }, asker) {
         // First what one may see: that a pattern fits nothing there MUST NOT tell of the others.
-        const visible = [...presence.hosts()].filter((host) => asker.may("host.list", host));
-        return {
-          // All of no hosts is no mistake, as `*` would be.
-          subject: targets === undefined ? sorted(visible) : evaluate(parse(targets), visible),
-          hosts: "filtered",
-          what: targets,
-        };
+        const visible = (hosts: readonly Host[]): Iterable<Host> =>
+          chosen(hosts, (host) => asker.may("host.list", host));
+        const sorted = presence.sortedHosts();
+        // By name, always: a page is found by the last host of the one before. All of no hosts is no mistake, as `*` would be.
+        const subject =
+          targets === undefined
+            ? visible(behind(sorted, after))
+            : behind(evaluate(parse(targets), visible(sorted)), after);
+        return { subject, hosts: "filtered", what: targets };
       },
-      run: (hosts) => ({ hosts: hosts.map((host) => presence.info(host)) }),
+      run(hosts, { limit }) {
+        const { entries, more } = firstPage(hosts, limit, (host) => presence.info(host));
+        return { hosts: entries, ...(more ? { more } : {}) };
+      },
     }),
 
     ...hostOperations(services, guard),
@@ -57,4 +65,16 @@ export function operatorHandlers(
     ...jobOperations(services, guard),
     ...sessionOperations(services, guard),
   };
+}
+
+/** Looked at one by one, as far as anybody asks. */
+function* chosen(hosts: readonly Host[], isWanted: (host: Host) => boolean): Generator<Host> {
+  for (const host of hosts) if (isWanted(host)) yield host;
+}
+
+/** Those behind a host that need not be there any more. @param hosts by name */
+function behind(hosts: readonly Host[], after: HostName | undefined): readonly Host[] {
+  if (after === undefined) return hosts;
+  const first = hosts.findIndex(({ name }) => compareNames(name, after) > 0);
+  return first === -1 ? [] : hosts.slice(first);
 }

@@ -1,7 +1,7 @@
 /** What the controller answers to an operator about the policy: what is in force, and what it says to a request. */
 import { isAboutHosts } from "@outpost/access";
 import type { Handlers, PolicyDecision, PolicyExplainParams } from "@outpost/protocol";
-import { evaluate, parse, sorted } from "@outpost/protocol/targets";
+import { evaluate, names, parse, sorted } from "@outpost/protocol/targets";
 import type { Touched } from "../authorisation.ts";
 import type { Host } from "../presence.ts";
 import type { Services } from "../services.ts";
@@ -20,11 +20,10 @@ export function policyOperations(
     if (!isAboutHosts(action)) return undefined;
     const maySee = (host: Host): boolean => asker.may("policy.read") || asker.may("host.list", host);
     if (targets === undefined) return sorted(presence.hosts()).filter(maySee);
-    const terms = parse(targets);
-    const named = new Set(terms.flatMap((term) => (term.kind === "name" ? [term.text] : [])));
+    const read = parse(targets);
     return evaluate(
-      terms,
-      [...presence.hosts()].filter((host) => named.has(host.name) || maySee(host)),
+      read,
+      [...presence.hosts()].filter((host) => names(read, host.name) || maySee(host)),
     );
   };
 

@@ -13,10 +13,13 @@ import {
   type SessionId,
   type SessionInfo,
   type SessionOutcome,
+  type SessionsListParams,
   type ViewerId,
   type ViewerRole,
 } from "@outpost/protocol";
+import { compareNames } from "@outpost/protocol/targets";
 import { notAllowed, type Touched } from "../authorisation.ts";
+import { firstPage } from "../page.ts";
 import type { Host } from "../presence.ts";
 import { askHost } from "../reach.ts";
 import type { Services } from "../services.ts";
@@ -43,7 +46,7 @@ export function sessionOperations(
   services: Services,
   guard: Guard,
 ): Pick<Handlers<OperatorMethods>, SessionOperation> {
-  const { presence, sessions, bus, clock, settings } = services;
+  const { presence, sessions, bus, observer, clock, settings } = services;
   const timeoutMs = settings.sessionAnswerMs;
 
   const mayList =
@@ -159,6 +162,8 @@ export function sessionOperations(
 
     "session.list": guard<"session.list", HostSession[]>("session.list", {
       action: "session.list",
+      // The pages of one list are one request of a person; the first is written each time.
+      audit: ({ after }) => (after === undefined ? undefined : "once"),
       select({ targets, session }, asker) {
         const among =
           targets === undefined
@@ -175,12 +180,21 @@ export function sessionOperations(
           ? { subject: visible, hosts: "filtered", about: found[0]?.id }
           : known(found[0]!.id, found);
       },
-      async run(found, { states }) {
-        await refreshSessions(sessions, bus, found, settings.statusTimeoutMs);
-        const shown = found.filter(
+      async run(found, { states, limit, after }) {
+        const asked = limit === undefined ? found : behind(byPlace(found), after).slice(0, limit + 1);
+        const page = asked.slice(0, limit);
+        await refreshSessions(sessions, bus, page, settings.statusTimeoutMs);
+        const shown = page.filter(
           (session) => !session.isGone && (states?.includes(session.status.state) ?? true),
         );
-        return { sessions: infos(newestFirst(shown)) };
+        if (limit === undefined) return { sessions: infos(newestFirst(shown)) };
+        const { entries, more } = firstPage(shown, limit, (session) => session.info(bus));
+        // What a page had no room for comes with the next, and so does what nobody has looked at yet.
+        const last = more ? shown[entries.length - 1] : asked.length > page.length ? page.at(-1) : undefined;
+        return {
+          sessions: entries,
+          ...(last === undefined ? {} : { next: { host: last.hostName, session: last.id } }),
+        };
       },
     }),
 
@@ -197,7 +211,7 @@ export function sessionOperations(
       },
       run: (host, params, { operator, peer }, call, trail) =>
         relayAttach(
-          { bus, clock, host, operator: peer(), relayed: (bytes) => count(trail, bytes) },
+          { bus, clock, host, observer, operator: peer(), relayed: (bytes) => count(trail, bytes) },
           { ...params, operator: operator.name },
           call,
         ),
@@ -209,7 +223,7 @@ export function sessionOperations(
       select: (params) => ({ ...oneHost(params), what: `read its ${params.what}` }),
       run: (host, params, { peer }, call, trail) =>
         relayRead(
-          { bus, clock, host, operator: peer(), relayed: (bytes) => count(trail, bytes) },
+          { bus, clock, host, observer, operator: peer(), relayed: (bytes) => count(trail, bytes) },
           params,
           call,
         ),
@@ -318,6 +332,23 @@ function count(trail: Trail, bytes: number): void {
   trail.bytes = (trail.bytes ?? 0) + bytes;
 }
 
+/** By host, and then by id: an order in which each keeps its place. */
+function byPlace(found: readonly HostSession[]): HostSession[] {
+  return [...found].sort(
+    (left, right) => compareNames(left.hostName, right.hostName) || compareIds(left.id, right.id),
+  );
+}
+
+function behind(found: HostSession[], after: SessionsListParams["after"]): HostSession[] {
+  if (after === undefined) return found;
+  const { host, session } = after;
+  return found.filter(({ hostName, id }) => (compareNames(hostName, host) || compareIds(id, session)) > 0);
+}
+
+function compareIds(left: SessionId, right: SessionId): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
 /** Sessions that were opened together stay together, their hosts in order. */
 function newestFirst(found: readonly HostSession[]): HostSession[] {
   const openedAt = new Map<SessionId, number>();
@@ -325,7 +356,7 @@ function newestFirst(found: readonly HostSession[]): HostSession[] {
   return [...found].sort(
     (left, right) =>
       openedAt.get(right.id)! - openedAt.get(left.id)! ||
-      (left.id < right.id ? -1 : left.id > right.id ? 1 : 0) ||
+      compareIds(left.id, right.id) ||
       byHostName(left, right),
   );
 }

@@ -31,6 +31,7 @@ import { Catalogue } from "../catalogue/catalogue.ts";
 import type { HostRecord } from "../catalogue/hosts.ts";
 import { CollectedStore } from "../collected-store.ts";
 import { controllerPaths } from "../directory.ts";
+import type { Observer } from "../observer.ts";
 import { PolicyFile } from "../policy-file.ts";
 import { composeServices, type Composed } from "../services.ts";
 import { type ControllerSettings, defaultControllerSettings } from "../settings.ts";
@@ -50,6 +51,8 @@ const openPolicy = `rules:
 export interface BenchSettings extends Partial<ControllerSettings> {
   /** The policy to begin with, YAML. */
   readonly policy?: string;
+  /** Who watches it. Default: nobody. */
+  readonly observer?: Observer;
 }
 
 export type OperatorClient = Peer<typeof operatorMethods, typeof controllerOperatorMethods>;
@@ -69,15 +72,21 @@ export class Bench implements AsyncDisposable {
   readonly links = new Map<string, MemoryLink>();
   readonly settings: ControllerSettings;
   composed!: Composed;
+  readonly #observer: Observer | undefined;
 
-  private constructor(directory: string, settings: Partial<ControllerSettings>) {
+  private constructor(
+    directory: string,
+    settings: Partial<ControllerSettings>,
+    observer: Observer | undefined,
+  ) {
     this.directory = directory;
+    this.#observer = observer;
     this.settings = { ...defaultControllerSettings, writeBehindMs: 5, sessionWriteBehindMs: 5, ...settings };
   }
 
   static async create(hosts: readonly string[], options: BenchSettings = {}): Promise<Bench> {
-    const { policy = openPolicy, ...settings } = options;
-    const bench = new Bench(await mkdtemp(join(tmpdir(), "outpost-controller-")), settings);
+    const { policy = openPolicy, observer, ...settings } = options;
+    const bench = new Bench(await mkdtemp(join(tmpdir(), "outpost-controller-")), settings, observer);
     await writeFile(join(bench.directory, "policy.yaml"), policy);
     await bench.open();
     await Promise.all(hosts.map((name) => bench.add(name)));
@@ -130,6 +139,7 @@ export class Bench implements AsyncDisposable {
       policy: await PolicyFile.open({ file: paths.policy, audit, clock, log }),
       store: await CollectedStore.open(paths.collected, this.settings.maxCollectedBytes),
       inputsDirectory: paths.inputs,
+      ...(this.#observer === undefined ? {} : { observer: this.#observer }),
       clock,
       settings: this.settings,
       log,
@@ -140,6 +150,7 @@ export class Bench implements AsyncDisposable {
   /** As kill -9: connections end, nothing that waits is written, everything in memory is gone. */
   async kill(): Promise<void> {
     const { presence, catalogue, policy, audit } = this.services;
+    this.services.rollouts[Symbol.dispose]();
     presence[Symbol.dispose]();
     catalogue[Symbol.dispose]();
     policy[Symbol.dispose]();
@@ -212,6 +223,7 @@ export class Bench implements AsyncDisposable {
     for (const link of this.links.values()) link.cut();
     await new Promise((resolve) => setImmediate(resolve));
     this.composed.collector[Symbol.dispose]();
+    this.services.rollouts[Symbol.dispose]();
     this.services.fanOuts[Symbol.dispose]();
     this.services.sessions[Symbol.dispose]();
     this.services.presence[Symbol.dispose]();

@@ -33,7 +33,13 @@ import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { pino } from "pino";
 import * as v from "valibot";
-import { type Controller, initController, type InitControllerResult, startController } from "../index.ts";
+import {
+  type Controller,
+  initController,
+  type InitControllerResult,
+  startController,
+  type StartControllerOptions,
+} from "../index.ts";
 import type { ControllerSettings } from "../settings.ts";
 import type { OperatorClient } from "./bench.ts";
 import { FakeAgent, fakeFacts } from "./fake-agent.ts";
@@ -79,6 +85,9 @@ export async function forge(
   return { certificate, key };
 }
 
+/** What else it may be started with. */
+type MoreOptions = Pick<StartControllerOptions, "metrics" | "env">;
+
 export interface JoinedHost extends Credentials {
   readonly answer: EnrolResult;
 }
@@ -89,27 +98,33 @@ export class RealController implements AsyncDisposable {
   readonly goodbyes: v.InferOutput<typeof Goodbye>[] = [];
   #controller: Controller;
   readonly #settings: Partial<ControllerSettings>;
+  readonly #more: MoreOptions;
 
   private constructor(
     directory: string,
     init: InitControllerResult,
     controller: Controller,
     settings: Partial<ControllerSettings>,
+    more: MoreOptions,
   ) {
     this.directory = directory;
     this.init = init;
     this.#controller = controller;
     this.#settings = settings;
+    this.#more = more;
   }
 
-  static async create(settings: Partial<ControllerSettings> = {}): Promise<RealController> {
+  static async create(
+    settings: Partial<ControllerSettings> = {},
+    more: MoreOptions = {},
+  ): Promise<RealController> {
     const directory = join(await mkdtemp(join(tmpdir(), "outpost-server-")), "controller");
     const init = await initController({
       directory,
       names: ["localhost", "127.0.0.1"],
       operatorName: "alice",
     });
-    return new RealController(directory, init, await start(directory, settings), settings);
+    return new RealController(directory, init, await start(directory, settings, more), settings, more);
   }
 
   get controller(): Controller {
@@ -130,7 +145,7 @@ export class RealController implements AsyncDisposable {
 
   async restart(): Promise<void> {
     await this.stop();
-    this.#controller = await start(this.directory, this.#settings);
+    this.#controller = await start(this.directory, this.#settings, this.#more);
   }
 
   read(file: string): Promise<string> {
@@ -250,6 +265,10 @@ export function secretOf(token: string): string {
   return Buffer.from(token.slice("outpost2_".length), "base64url").subarray(64).toString("base64url");
 }
 
-function start(directory: string, settings: Partial<ControllerSettings>): Promise<Controller> {
-  return startController({ directory, host: "127.0.0.1", port: 0, log, settings });
+function start(
+  directory: string,
+  settings: Partial<ControllerSettings>,
+  more: MoreOptions,
+): Promise<Controller> {
+  return startController({ directory, host: "127.0.0.1", port: 0, log, settings, ...more });
 }

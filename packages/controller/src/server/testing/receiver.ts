@@ -6,6 +6,7 @@ import type {
   Gap,
   IncomingStream,
   JobInfo,
+  RolloutInfo,
   StreamName,
   Tail,
 } from "@outpost/protocol";
@@ -19,6 +20,7 @@ export class Receiver {
   readonly output = new Map<string, Buffer>();
   readonly gaps: { host: string; name: StreamName; gap: Gap }[] = [];
   readonly changed: JobInfo[] = [];
+  readonly rollouts: RolloutInfo[] = [];
   readonly done = new Map<string, { info: JobInfo; tail: Tail | undefined }>();
   readonly streams = new Map<string, IncomingStream>();
   readonly order: string[] = [];
@@ -97,6 +99,9 @@ export class Receiver {
         this.done.set(info.host, { info, tail });
         break;
       }
+      case "receive.rollout":
+        this.rollouts.push(event.params.rollout);
+        break;
       default:
         event satisfies never;
     }
