@@ -87,7 +87,24 @@ const importers: Readonly<Record<string, { readonly by: readonly string[]; reado
     why: "policies and configurations are read one way, with positions in their problems",
   },
   plist: { by: ["packages/service/src/launchd.ts"], why: "only launchd reads property lists" },
+  "prom-client": {
+    by: ["packages/controller/src/server/metrics/"],
+    why: "whoever works tells an Observer; the library is loaded only where metrics are asked for, and never by an agent",
+  },
+  ...Object.fromEntries(
+    ["api", "exporter-trace-otlp-http", "resources", "sdk-trace"].map((part) => [
+      `@opentelemetry/${part}`,
+      {
+        by: ["packages/controller/src/server/tracing/tracing.ts"],
+        why: "one file knows OpenTelemetry; it is loaded only where the standard variables ask for it",
+      },
+    ]),
+  ),
   "cli-table3": { by: ["packages/controller/src/cli/render"], why: "only rendering knows tables" },
+  diff: {
+    by: ["packages/controller/src/cli/render/comparison.ts"],
+    why: "its cost grows with the square of the differences; one place bounds it",
+  },
   pino: {
     by: ["packages/agent/src/", "packages/controller/src/server/", "packages/controller/src/cli/"],
     why: "the protocol and the client library do not log: they throw, and report faults to a callback",
@@ -130,10 +147,10 @@ describe("layers", () => {
     expect(ours("packages/protocol/").filter(({ to }) => to.startsWith("@outpost/"))).toEqual([]);
   });
 
-  test("access and service import the protocol, and nothing else of ours", () => {
-    const wrong = [...ours("packages/access/"), ...ours("packages/service/")].filter(
-      ({ to }) => to.startsWith("@outpost/") && !to.startsWith("@outpost/protocol"),
-    );
+  test("access, service and files import the protocol, and nothing else of ours", () => {
+    const wrong = ["access", "service", "files"]
+      .flatMap((name) => ours(`packages/${name}/`))
+      .filter(({ to }) => to.startsWith("@outpost/") && !to.startsWith("@outpost/protocol"));
     expect(wrong).toEqual([]);
   });
 
@@ -180,7 +197,7 @@ interface Manifest {
   readonly publishConfig: { readonly exports: unknown };
 }
 
-test.each(["protocol", "access", "service", "agent", "controller"])(
+test.each(["protocol", "access", "service", "files", "agent", "controller"])(
   "what %s publishes is what it exports here, but for the sources",
   (name) => {
     const manifest = JSON.parse(read(`packages/${name}/package.json`)) as Manifest;

@@ -1,34 +1,23 @@
 /**
  * `pnpm bench`: how fast Outpost is, beside ssh, pdsh and clush (where they are installed) and the raw limit, measured
  * in turn in one run on this machine. It judges nothing; it prints medians and ratios.
- * `pnpm bench invoke starts throughput memory sessions fan-out` runs only those named.
+ * `pnpm bench invoke starts throughput memory sessions` runs only those named, `pnpm bench fleet` what many hosts take,
+ * and `pnpm bench fleet tools scale output reconnect memory` of that only those named.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempDisposableSync, readFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { existsSync, mkdtempDisposableSync } from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { styleText } from "node:util";
 import { Playground } from "../kit/playground.ts";
-import { Fleet } from "./fleet.ts";
-import { bareServer } from "./bare-server.ts";
+import { fleetParts } from "./fleet/index.ts";
 import { bytesPerSecond, inTurn, wallMs } from "./measure.ts";
+import { memory } from "./process-use.ts";
+import { heading, ratio, row } from "./report.ts";
 import { echoLatency, EchoFloor, promptMs } from "./sessions.ts";
-import { Sshd, which } from "./sshd.ts";
+import { Sshd } from "./sshd.ts";
 import { startsPerSecond, spawnsPerSecond } from "./starts.ts";
 
 const built = existsSync(join(import.meta.dirname, "../../packages/controller/dist/cli/main.js"));
-
-function heading(text: string): void {
-  console.log(`\n${styleText("bold", text)}`);
-}
-
-function row(name: string, value: string, note = ""): void {
-  console.log(`  ${name.padEnd(46)} ${value.padStart(12)}  ${note}`);
-}
-
-function ratio(ours: number, theirs: number | undefined): string {
-  return theirs === undefined ? "" : `${(ours / theirs).toFixed(2)} ×`;
-}
 
 async function invokeOne(playground: Playground, ssh: Sshd | undefined): Promise<void> {
   heading("invoke of `true` on one connected host, exec to exit (median of 15)");
@@ -48,53 +37,6 @@ async function invokeOne(playground: Playground, ssh: Sshd | undefined): Promise
   );
   if (result["ssh"] !== undefined) row("ssh HOST true", `${result["ssh"].toFixed(0)} ms`);
   row("node -e 0 (the floor: Node's own start)", `${result["node"]!.toFixed(0)} ms`);
-}
-
-async function fanOut(ssh: Sshd | undefined): Promise<void> {
-  heading("invoke of `true` on many hosts, exec to exit (median of 5; ssh tools: 64 at a time)");
-  const sshArgs = ssh?.options.join(" ");
-  for (const size of [10, 50, 200]) {
-    // Few agents to a process: forking takes the longer the larger the process is, and a host has only one.
-    await using fleet = await Fleet.create(size, { from, agentsPerProcess: 10 });
-    const env = fleet.playground.env();
-    const targets = Array.from({ length: size }, (_, index) => `host${String(index + 1)}`).join(",");
-    const addresses = `127.0.1.[1-${String(size)}]`;
-    const result = await inTurn(
-      {
-        outpost: () => wallMs({ argv: fleet.playground.argv("invoke", targets, "--", "true"), env }),
-        clush:
-          ssh && which("clush")
-            ? () => wallMs({ argv: ["clush", "-q", "-f", "64", "-o", sshArgs!, "-w", addresses, "true"] })
-            : undefined,
-        pdsh:
-          ssh && which("pdsh")
-            ? () =>
-                wallMs({
-                  argv: ["pdsh", "-R", "ssh", "-f", "64", "-w", addresses, "true"],
-                  env: { ...process.env, PDSH_SSH_ARGS_APPEND: sshArgs },
-                })
-            : undefined,
-        local: () =>
-          wallMs({
-            argv: [
-              "sh",
-              "-c",
-              `i=0; while [ $i -lt ${String(size)} ]; do /bin/true & i=$((i+1)); done; wait`,
-            ],
-          }),
-      },
-      size === 200 ? 3 : 5,
-    );
-    const peers = [result["clush"], result["pdsh"]].filter((value) => value !== undefined);
-    row(
-      `outpost, ${String(size)} hosts`,
-      `${result["outpost"]!.toFixed(0)} ms`,
-      `${ratio(result["outpost"]!, peers.length === 0 ? undefined : Math.min(...peers))} the best of clush and pdsh`,
-    );
-    for (const tool of ["clush", "pdsh"])
-      if (result[tool] !== undefined) row(`${tool}, ${String(size)} hosts`, `${result[tool].toFixed(0)} ms`);
-    row(`the same number of /bin/true, locally`, `${result["local"]!.toFixed(0)} ms`);
-  }
 }
 
 async function throughput(playground: Playground, ssh: Sshd | undefined): Promise<void> {
@@ -129,16 +71,6 @@ async function starts(playground: Playground): Promise<void> {
   row("sh -c true from Node (the floor)", `${(await spawnsPerSecond(2_000)).toFixed(0)} /s`);
 }
 
-/** Resident and private memory of a process in MiB (Linux: proc_pid_smaps(5)). */
-function memory(pid: number): { rss: number; private: number } {
-  const rollup = readFileSync(`/proc/${String(pid)}/smaps_rollup`, "utf8");
-  const kilobytes = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(rollup)?.[1]);
-  return {
-    rss: kilobytes("Rss") / 1024,
-    private: (kilobytes("Private_Clean") + kilobytes("Private_Dirty")) / 1024,
-  };
-}
-
 async function memoryUse(playground: Playground): Promise<void> {
   heading("memory");
   const agent = memory(playground.agent("web2").pid!);
@@ -148,26 +80,6 @@ async function memoryUse(playground: Playground): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 1000));
   row("bare Node, resident", `${memory(bareNode.pid!).rss.toFixed(0)} MiB`);
   bareNode.kill();
-
-  const count = 1_000;
-  const bare = await bareServer(count, (pid) => memory(pid).rss);
-  row(`bare mTLS ws server, per connection of ${String(count)}`, `${bare.toFixed(0)} KiB`);
-  // Enrolled first, and the controller started anew: signing certificates leaves more behind than connections take.
-  let withNone = 0;
-  await using fleet = await Fleet.create(0, { from, agentsPerProcess: 250 });
-  const { controller } = fleet.playground;
-  await fleet.grow(count, async () => {
-    await controller.signal("SIGTERM");
-    controller.start();
-    await fleet.playground.connected([]);
-    withNone = memory(controller.pid!).rss;
-  });
-  const grown = (memory(controller.pid!).rss - withNone) * 1024;
-  row(
-    `controller, per connected agent of ${String(count)}`,
-    `${(grown / count).toFixed(0)} KiB`,
-    `${(grown / count - bare).toFixed(0)} KiB beyond the bare server`,
-  );
 }
 
 async function sessions(playground: Playground, ssh: Sshd | undefined): Promise<void> {
@@ -234,27 +146,40 @@ async function sessions(playground: Playground, ssh: Sshd | undefined): Promise<
   );
 }
 
-const all = ["invoke", "starts", "throughput", "memory", "fan-out", "sessions"];
-const chosen = process.argv.length > 2 ? process.argv.slice(2) : all;
-const unknown = chosen.filter((name) => !all.includes(name));
-if (unknown.length > 0)
-  throw new Error(`no benchmark called ${unknown.join(", ")}; there are ${all.join(", ")}`);
+const all = ["invoke", "starts", "throughput", "memory", "sessions"];
 const from = built ? "built" : "source";
+
+/** @throws when one is not there */
+function choose(named: readonly string[], there: readonly string[]): readonly string[] {
+  const unknown = named.filter((name) => !there.includes(name));
+  if (unknown.length === 0) return named.length > 0 ? named : there;
+  throw new Error(`no benchmark called ${unknown.join(", ")}; there are ${there.join(", ")}`);
+}
+
+async function oneHost(chosen: readonly string[]): Promise<void> {
+  const sshd = await Sshd.start();
+  if (typeof sshd === "string") console.log(`Without ssh: ${sshd}.`);
+  const ssh = typeof sshd === "string" ? undefined : sshd;
+  try {
+    await using playground = await Playground.create({ hosts: ["web1", "web2"], from });
+    if (chosen.includes("invoke")) await invokeOne(playground, ssh);
+    // Before the gigabytes: while they are written back, every new file waits for the disk.
+    if (chosen.includes("starts")) await starts(playground);
+    if (chosen.includes("throughput")) await throughput(playground, ssh);
+    if (chosen.includes("memory")) await memoryUse(playground);
+    if (chosen.includes("sessions")) await sessions(playground, ssh);
+  } finally {
+    ssh?.[Symbol.dispose]();
+  }
+}
+
+const [first, ...more] = process.argv.slice(2);
 console.log(
-  `Node ${process.version}, ${String(cpus().length)} × ${cpus()[0]?.model ?? "?"}; Outpost ${built ? "as built" : "from its sources (pnpm build first for its real start-up time)"}`,
+  `Node ${process.version}, ${String(cpus().length)} × ${cpus()[0]?.model ?? "?"}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Outpost ${built ? "as built" : "from its sources (pnpm build first for its real start-up time)"}`,
 );
-const sshd = await Sshd.start();
-if (typeof sshd === "string") console.log(`Without ssh, pdsh and clush: ${sshd}.`);
-const ssh = typeof sshd === "string" ? undefined : sshd;
-try {
-  await using playground = await Playground.create({ hosts: ["web1", "web2"], from });
-  if (chosen.includes("invoke")) await invokeOne(playground, ssh);
-  // Before the gigabytes: while they are written back, every new file waits for the disk.
-  if (chosen.includes("starts")) await starts(playground);
-  if (chosen.includes("throughput")) await throughput(playground, ssh);
-  if (chosen.includes("memory")) await memoryUse(playground);
-  if (chosen.includes("sessions")) await sessions(playground, ssh);
-  if (chosen.includes("fan-out")) await fanOut(ssh);
-} finally {
-  ssh?.[Symbol.dispose]();
+if (first === "fleet") {
+  for (const part of choose(more, Object.keys(fleetParts))) await fleetParts[part]!(from);
+} else {
+  await oneHost(choose(process.argv.slice(2), all));
+  if (first === undefined) for (const part of Object.values(fleetParts)) await part(from);
 }

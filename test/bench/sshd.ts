@@ -118,6 +118,10 @@ export class Sshd implements Disposable {
     return started;
   }
 
+  get pid(): number {
+    return this.#server.pid!;
+  }
+
   get options(): string[] {
     return [
       "-F",

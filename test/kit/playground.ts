@@ -3,7 +3,7 @@
  * person types. Used by the demo, the end-to-end tests, the fault tests and the benchmarks.
  */
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -49,8 +49,17 @@ export interface PlaygroundOptions {
   readonly joinArguments?: (host: string) => readonly string[];
   /** True: agents reach the controller through `playground.proxy`, which can hold and cut. */
   readonly proxied?: boolean;
+  /** Used as it is, with the controller that may be in it, and kept. Default: a new folder, which goes in the end. */
+  readonly directory?: string;
   /** Told of each command as a person would type it. */
   readonly narrate?: (command: string) => void;
+}
+
+/** Where a context's controller listens. */
+async function setPort(contextDirectory: string, port: number): Promise<void> {
+  const file = join(contextDirectory, "context.json");
+  const context = JSON.parse(await readFile(file, "utf8")) as object;
+  await writeFile(file, JSON.stringify({ ...context, controller: `wss://127.0.0.1:${String(port)}` }));
 }
 
 async function freePort(): Promise<number> {
@@ -83,7 +92,7 @@ export class Playground implements AsyncDisposable {
 
   /** Sets everything up and waits until every host is connected. */
   static async create(options: PlaygroundOptions = {}): Promise<Playground> {
-    const directory = await mkdtemp(join(tmpdir(), "outpost-"));
+    const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "outpost-")));
     const playground = new Playground(directory, await freePort(), options);
     try {
       await playground.#writePrograms();
@@ -160,9 +169,7 @@ export class Playground implements AsyncDisposable {
   async anotherContext(name: string, port = this.port): Promise<string> {
     const directory = join(this.directory, `context-${name}`);
     await cp(join(this.directory, "context"), directory, { recursive: true });
-    const file = join(directory, "context.json");
-    const context = JSON.parse(await readFile(file, "utf8")) as object;
-    await writeFile(file, JSON.stringify({ ...context, controller: `wss://127.0.0.1:${String(port)}` }));
+    await setPort(directory, port);
     return directory;
   }
 
@@ -216,6 +223,7 @@ export class Playground implements AsyncDisposable {
   /** Waits until the controller says that these hosts (default all) are connected. */
   async connected(hosts: readonly string[] = [...this.agents.keys()], withinMs = 15_000): Promise<void> {
     await using client = await eventually(() => this.client(), { what: "the controller's answer" });
+    if (hosts.length === 0) return;
     await eventually(
       async () => {
         const infos = await client.hosts();
@@ -236,6 +244,7 @@ export class Playground implements AsyncDisposable {
     await this.controller[Symbol.asyncDispose]();
     await this.#proxy?.[Symbol.asyncDispose]();
     await this.#endSessionHosts();
+    if (this.#options.directory !== undefined) return;
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -259,11 +268,15 @@ export class Playground implements AsyncDisposable {
 
   async #setUp(hosts: readonly string[]): Promise<void> {
     const narrate = this.#options.narrate ?? (() => {});
-    narrate("outpost controller init");
-    await this.#outpostOrThrow(["controller", "init", "--listen", `127.0.0.1:${String(this.port)}`]);
+    const isThere = existsSync(join(this.directory, "controller"));
+    if (isThere) await setPort(join(this.directory, "context"), this.port);
+    else {
+      narrate("outpost controller init");
+      await this.#outpostOrThrow(["controller", "init", "--listen", `127.0.0.1:${String(this.port)}`]);
+    }
     narrate("outpost controller start");
     this.controller.start();
-    await eventually(async () => (await this.outpost(["host", "list"])).exitCode === 0, {
+    await eventually(async () => (await this.outpost(["token", "list"])).exitCode === 0, {
       what: "the controller's answer",
     });
     for (const host of hosts) {
