@@ -5,7 +5,7 @@
 
 It proves that the document is enough. It keeps its jobs' output and their ends in files, but does less than a full
 agent: it takes the end of a job's main process for the job's, keeps no timeline, and adopts nothing when it is started
-again: such jobs are lost, and it says so. Python 3.9 or later.
+again: such jobs are lost, and it says so. Files are copied by files.py. Python 3.9 or later.
 """
 import base64, hashlib, json, os, platform, re, signal, socket, ssl, struct, subprocess, sys, tempfile, time
 from urllib.parse import urlparse
@@ -165,7 +165,7 @@ class Connection:
             if frame[0] == 0 and frame[2] == "ping": self.send([1, frame[1], None, {}])
 
 def hello(connection, facts=None):
-    params = {"versions": {"min": 1, "max": 2}, "software": "agent.py 0.2", "maxMessageBytes": 4194304}
+    params = {"versions": {"min": 2, "max": 3}, "software": "agent.py 0.3", "maxMessageBytes": 4194304}
     if facts: params["facts"] = facts
     return connection.ask(1, "hello", params)
 
@@ -173,7 +173,7 @@ def facts():
     boot = "/proc/sys/kernel/random/boot_id"
     return {"platform": sys.platform, "os": platform.platform()[:256], "kernel": platform.release(),
             "arch": platform.machine(), "hostname": socket.gethostname(), "cpus": os.cpu_count() or 0,
-            "memoryBytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "agentVersion": "0.2",
+            "memoryBytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "agentVersion": "0.3",
             "bootId": open(boot).read().strip() if os.path.exists(boot) else "unknown"}
 
 # ---- enrolment
@@ -293,6 +293,8 @@ class Operators:
 
 # ---- jobs
 
+WINDOW = 262144  # of a job's input
+
 class Job:
     STREAMS = ("stdout", "stderr")
 
@@ -300,7 +302,7 @@ class Job:
         self.id, self.path, self.process = ident, os.path.join(directory, "jobs", ident), None
         self.status = {"job": ident, "state": "pending", "output": {}}
         self.received = dict.fromkeys(self.STREAMS, 0)
-        self.deadline = None
+        self.deadline = self.input = self.retry = self.again = None
 
     def file(self, name): return os.path.join(self.path, name)
 
@@ -312,24 +314,55 @@ class Job:
         command = spec["command"]
         self.save("pending")
         if params["expiresAt"] < time.time() * 1000: return self.end("failed", reason=("expired", "it came too late"))
-        argv = {"exec": command.get("argv"), "shell": ["/bin/sh", "-c", command.get("text")]}.get(command["kind"])
+        files = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "files.py"), command["kind"]]
+        argv = {"exec": command.get("argv"), "shell": ["/bin/sh", "-c", command.get("text")], "get": files + command.get("paths", []),
+                "put": files + ["into" if command.get("into") else "at", command.get("path")]}.get(command["kind"])
         if argv is None: return self.end("failed", reason=("refused", "this agent runs no scripts"))
         environment = {"PATH": os.defpath + ":/usr/local/bin", "HOME": os.path.expanduser("~"), "OUTPOST_JOB": self.id, **spec["env"]}
         stdin = subprocess.DEVNULL
         if spec["input"]["kind"] == "inline":
             open(self.file("stdin"), "wb").write(spec["input"]["bytes"])
             stdin = open(self.file("stdin"), "rb")
-        try:
-            self.process = subprocess.Popen(argv, stdin=stdin, stdout=open(self.file("stdout"), "ab"), stderr=open(self.file("stderr"), "ab"),
-                                            cwd=spec.get("cwd") or os.path.expanduser("~"), env=environment, start_new_session=True)
+        elif spec["input"]["kind"] == "stream":
+            open(self.file("stdin"), "wb").close()
+            stdin, self.input = subprocess.PIPE, {"fed": 0, "whole": False}
+        self.begin = lambda: subprocess.Popen(
+            argv, stdin=stdin, stdout=open(self.file("stdout"), "ab"), stderr=open(self.file("stderr"), "ab"), bufsize=0,
+            cwd=spec.get("cwd") or os.path.expanduser("~"), env=environment, start_new_session=True)
+        self.retry = spec.get("retry")
+        if self.retry: self.status["attempts"] = 1
+        try: self.process = self.begin()
         except OSError as error: return self.end("failed", reason=("start_failed", str(error)))
+        if self.input: os.set_blocking(self.process.stdin.fileno(), False)
         self.status["startedAt"] = int(time.time() * 1000)
         self.deadline = time.monotonic() + spec["timeoutMs"] / 1000 if "timeoutMs" in spec else None
         self.save("running")
 
+    def store(self, data):
+        with open(self.file("stdin"), "ab") as file: file.write(data)
+
+    def feed(self):
+        """Gives the process of its input what has come, as far as it takes it."""
+        if not self.input or self.process.stdin.closed: return
+        data = self.read("stdin", self.input["fed"], 65536)
+        try:
+            if data: self.input["fed"] += os.write(self.process.stdin.fileno(), data)
+            elif self.input["whole"]: self.process.stdin.close()
+        except BlockingIOError: pass
+        except BrokenPipeError: self.process.stdin.close()
+
     def look(self):
         """Whether the state has changed since the last look."""
         if self.status["state"] != "running" or not self.process: return False
+        self.feed()
+        if self.again and not self.status.get("reason"):
+            if time.monotonic() < self.again and not (self.deadline and time.monotonic() > self.deadline): return False
+            self.again = None
+            if self.deadline and time.monotonic() > self.deadline: self.status["reason"] = {"code": "timed_out", "message": "its time was over"}
+            else:
+                self.status["attempts"] += 1
+                self.process = self.begin()
+                return True
         code = self.process.poll()
         if code is None:
             if self.deadline and time.monotonic() > self.deadline:
@@ -338,13 +371,18 @@ class Job:
             return False
         self.status["exit"] = {"code": code} if code >= 0 else {"signal": signal.Signals(-code).name}
         why = self.status.get("reason", {}).get("code")
+        if code != 0 and not why and self.retry and self.status["attempts"] <= self.retry["times"]:
+            del self.status["exit"]
+            self.again = time.monotonic() + self.retry["delayMs"] / 1000
+            return False
         self.end("stopped" if why == "stopped" else "completed" if code == 0 else "failed")
         return True
 
     def stop(self, operator):
         if self.status["state"] != "running": return
         self.status["reason"] = {"code": "stopped", "message": f"stopped by {operator}", "by": operator}
-        os.killpg(self.process.pid, signal.SIGTERM)
+        # Between two runs there is nothing to kill.
+        if not self.again: os.killpg(self.process.pid, signal.SIGTERM)
 
     def end(self, state, reason=None):
         self.status["endedAt"] = int(time.time() * 1000)
@@ -406,7 +444,7 @@ class Reading:
 class Agent:
     def __init__(self, directory):
         path = lambda file: os.path.join(directory, file)
-        self.directory, self.streams, self.jobs, self.readings, self.starting = directory, 0, {}, {}, {}
+        self.directory, self.streams, self.jobs, self.readings, self.starting, self.inputs = directory, 0, {}, {}, {}, {}
         for ident in os.listdir(path("jobs")):
             job = self.jobs[ident] = Job(directory, ident)
             job.status = json.load(open(job.file("status.json")))
@@ -446,13 +484,27 @@ class Agent:
             try: self.request(frame[1], frame[2], frame[3])
             except Refusal as error: self.send([1, frame[1], {"code": error.code, "message": str(error)}, None])
         elif kind == 2 and frame[1] == "goodbye": print(f"goodbye: {frame[2]['reason']}", flush=True)
+        elif kind == 3 and frame[1] in self.inputs:
+            job = self.inputs[frame[1]][1]
+            if frame[2] != job.length("stdin"): raise Closed("a chunk does not follow the one before")
+            job.store(frame[3])
+            self.send([4, frame[1], job.length("stdin") + WINDOW])
+        elif kind == 5 and frame[1] in self.inputs:
+            request, job = self.inputs.pop(frame[1])
+            if frame[2] is None: job.input["whole"] = True
+            else: job.stop("whoever sent its input, which will never be whole")
+            self.answer(request, {"size": job.length("stdin")})
         elif kind == 4:
             for reading in self.readings.values():
                 for stream in reading.streams.values():
                     if stream["number"] == frame[1]: stream["credit"] = max(stream["credit"], frame[2])
-        elif kind == 6 and frame[1] in self.readings:
+        elif kind == 6:
             cancelled = {"code": "cancelled", "message": "the caller cancelled the request"}
-            for stream in self.readings.pop(frame[1]).streams.values(): self.send([5, stream["number"], cancelled])
+            inputs = [stream for stream, (request, _) in self.inputs.items() if request == frame[1]]
+            if frame[1] not in self.readings and not inputs: return
+            for stream in inputs: del self.inputs[stream]
+            reading = self.readings.pop(frame[1], None)
+            for stream in reading.streams.values() if reading else (): self.send([5, stream["number"], cancelled])
             self.send([1, frame[1], cancelled, None])
 
     def started(self, request, job):
@@ -464,6 +516,9 @@ class Agent:
         if method == "job.start":
             if "secrets" in params: raise Refusal("invalid_argument", "this agent takes no secrets")
             if "configuration" in params["spec"] or "user" in params["spec"]: raise Refusal("invalid_argument", "this agent has no configurations")
+            spec = params["spec"]
+            if "retry" in spec and (spec["input"]["kind"] != "none" or spec["command"]["kind"] in ("put", "get")):
+                raise Refusal("invalid_argument", "a job with an input, or that copies files, is not retried")
             self.operators.verify(params, method, "invoke", params["job"], spec=params["spec"], collect=params.get("collect", False))
             if params["job"] not in self.jobs:
                 self.jobs[params["job"]] = job = Job(self.directory, params["job"])
@@ -472,10 +527,14 @@ class Agent:
             return None
         if method == "job.status": return self.answer(request, {"jobs": [self.jobs[ident].state() for ident in params["jobs"] if ident in self.jobs]})
         job = self.jobs.get(params["job"]) if method.startswith("job.") else None
-        if method in ("job.read", "job.stop") and job is None: raise Refusal("not_found", f"there is no job {params['job']} here")
+        if method in ("job.read", "job.stop", "job.input") and job is None: raise Refusal("not_found", f"there is no job {params['job']} here")
         if method == "job.read" and not job.status.get("collect"): self.operators.verify(params, method, "job.read", job.id)
         if method == "job.stop": self.operators.verify(params, method, "job.stop", job.id, graceMs=params.get("graceMs"))
         if method == "job.read": self.readings[request] = Reading(self, request, job, params)
+        elif method == "job.input":
+            if not job.input or job.ended(): raise Refusal("conflict", "it takes no input, or has ended")
+            self.inputs[params["stream"]] = (request, job)
+            self.send([2, "input.ready", {"request": request, "offset": job.length("stdin"), "window": WINDOW}])
         elif method == "job.stop": job.stop(params["operator"]); self.answer(request, {"status": job.state()})
         elif method == "job.acknowledge":
             for name in Job.STREAMS if job else (): job.received[name] = max(job.received[name], params["received"].get(name, 0))

@@ -3,6 +3,7 @@
  * protocol, frame by frame; controller.test.ts has it serve the real controller.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { testOperators } from "@outpost/access/testing";
 import { type JobId, type JobReadParams, type JobSpec, newJobId } from "@outpost/protocol";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -84,7 +85,7 @@ describe("frame by frame", () => {
     await using controller = await FakeController.start();
     await using agent = await joined(controller);
     const session = await connected(controller, agent);
-    expect(session.hello).toMatchObject({ software: "agent.py 0.2", facts: { platform: process.platform } });
+    expect(session.hello).toMatchObject({ software: "agent.py 0.3", facts: { platform: process.platform } });
     await expect(session.inventory).resolves.toEqual([]);
     await expect(session.peer.request("job.remove", { job: newJobId() })).rejects.toMatchObject({
       code: "method_not_found",
@@ -250,6 +251,30 @@ describe("frame by frame", () => {
         window: 16_384,
       }),
     ).rejects.toMatchObject({ code: "denied" });
+  });
+
+  test("is run again until it succeeds, or often enough; what has an input is not", async () => {
+    await using controller = await FakeController.start();
+    await using agent = await joined(controller);
+    const session = await connected(controller, agent);
+    const marks = join(agent.directory, "marks");
+    const text = `echo run; printf x >> ${marks}; test $(wc -c < ${marks}) = 3`;
+    const retry = { times: 5, delayMs: 10 };
+    const well = await start(session, newJobId(), { ...shell(text), retry });
+    expect(well.status).toMatchObject({ state: "completed", exit: { code: 0 }, attempts: 3 });
+    expect(Buffer.from(well.tail!.stdout!.bytes).toString()).toBe("run\n".repeat(3));
+    const badly = await start(session, newJobId(), { ...shell("exit 7"), retry: { times: 1, delayMs: 0 } });
+    expect(badly.status).toMatchObject({ state: "failed", exit: { code: 7 }, attempts: 2 });
+    const stopped = newJobId();
+    await start(session, stopped, { ...shell("exit 7"), retry: { times: 1, delayMs: 60_000 } }, 0);
+    await session.peer.request("job.stop", { job: stopped, operator: "ann" });
+    await expect
+      .poll(() => session.changes.findLast(({ job }) => job === stopped))
+      .toMatchObject({ state: "stopped", attempts: 1 });
+    const input = { kind: "inline", bytes: Buffer.from("x") } as const;
+    await expect(start(session, newJobId(), { ...shell("cat"), retry, input })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
   });
 
   test("after a restart it states what it holds", async () => {

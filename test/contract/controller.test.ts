@@ -1,9 +1,22 @@
 /** An agent that knows nothing of our code, only docs/protocol.md, serves the real controller. */
 import { createHash, createPrivateKey } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Bound, type Signer, signerOf, signRequest } from "@outpost/access";
+import { connect, type Context } from "@outpost/controller/client";
 import { initController, startController } from "@outpost/controller/server";
 import {
   type Action,
@@ -45,7 +58,7 @@ const shell = (text: string): JobSpec => ({
 async function controllerWithOperator(resources: AsyncDisposableStack) {
   const directory = await mkdtemp(join(tmpdir(), "outpost-contract-"));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
-  const { authority, operator } = await initController({
+  const { authority, operator, operators } = await initController({
     directory,
     names: ["127.0.0.1"],
     operatorName: "ann",
@@ -64,7 +77,15 @@ async function controllerWithOperator(resources: AsyncDisposableStack) {
   await peer.request("hello", { versions: supportedVersions, software: "contract", maxMessageBytes });
   const name = v.parse(OperatorName, "ann");
   const signer = signerOf(name, operator.certificate, createPrivateKey(operator.key));
-  return { url, peer, signer };
+  const context: Context = {
+    controller: url,
+    name,
+    certificate: operator.certificate,
+    key: operator.key,
+    authority,
+    operators: operators.certificate,
+  };
+  return { url, peer, signer, context };
 }
 
 /** What ann signs for the hosts. */
@@ -158,6 +179,69 @@ test("joined by a token, listed, run on, received, stopped", async () => {
   expect(jobs).toMatchObject([
     { host: "py1", status: { state: "stopped", reason: { code: "stopped", by: "ann" } } },
   ]);
+});
+
+test("files are copied there and back, and a job on it reads what is streamed", async () => {
+  await using resources = new AsyncDisposableStack();
+  const { url, peer, context } = await controllerWithOperator(resources);
+  const agent = resources.use(await PythonAgent.create());
+  const { token } = await peer.request("token.create", { ttlMs: 60_000, uses: 1 });
+  expect(await agent.join(url, token, "py1"), agent.said).toBe(0);
+  void agent.run();
+  const state = async () => (await peer.request("host.list", {})).hosts[0]?.state;
+  await expect.poll(state).toBe("connected");
+  const client = resources.use(await connect({ context }));
+
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "outpost-contract-files-")));
+  resources.defer(() => rm(folder, { recursive: true, force: true }));
+  const content = Buffer.alloc(700_000, "0123456789abcdef-");
+  await mkdir(join(folder, "site/a b/ü"), { recursive: true });
+  await writeFile(join(folder, "site/large"), content);
+  await writeFile(join(folder, "site/a b/ü/empty"), "");
+  await chmod(join(folder, "site/large"), 0o640);
+  await symlink("large", join(folder, "site/link"));
+  await utimes(join(folder, "site/large"), 1_600_000_000, 1_600_000_000.5);
+  await utimes(join(folder, "site"), 1_600_000_001, 1_600_000_001);
+
+  const eventsOf = async (copy: Awaited<ReturnType<typeof client.copyTo>>): Promise<unknown[]> => {
+    const events: unknown[] = [];
+    for await (const event of copy.events()) events.push(event);
+    return events;
+  };
+  const there = await eventsOf(
+    await client.copyTo({ sources: [join(folder, "site")], targets: "py1", path: join(folder, "there/") }),
+  );
+  expect(there).toContainEqual(
+    expect.objectContaining({ type: "exit", host: "py1", state: "completed", files: 2, bytes: 700_000 }),
+  );
+  const back = await eventsOf(
+    await client.copyFrom({
+      targets: "py1",
+      paths: [join(folder, "there/s*"), join(folder, "there/none*")],
+      directory: join(folder, "back"),
+    }),
+  );
+  expect(back).toContainEqual(expect.objectContaining({ type: "exit", state: "failed", files: 2 }));
+  expect(back).toContainEqual(expect.objectContaining({ type: "problem", host: "py1" }));
+  for (const copied of [join(folder, "there/site"), join(folder, "back/py1/site")]) {
+    expect(sha256(await readFile(join(copied, "large")))).toBe(sha256(content));
+    expect((await lstat(join(copied, "large"))).mode & 0o7777).toBe(0o640);
+    expect(Math.round((await lstat(join(copied, "large"))).mtimeMs)).toBe(1_600_000_000_500);
+    expect((await lstat(copied)).mtimeMs).toBe(1_600_000_001_000);
+    expect(await readlink(join(copied, "link"))).toBe("large");
+    expect((await lstat(join(copied, "a b/ü/empty"))).size).toBe(0);
+  }
+
+  const job = await client.start({
+    targets: "py1",
+    command: { kind: "shell", text: "wc -c" },
+    input: content,
+  });
+  let counted = "";
+  for await (const event of job.receive({ follow: true })) {
+    if (event.type === "out") counted += Buffer.from(event.bytes).toString();
+  }
+  expect(counted.trim()).toBe("700000");
 });
 
 test("a token that is used up is denied, and says so", async () => {

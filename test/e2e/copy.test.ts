@@ -309,6 +309,12 @@ describe("in the middle of a copy to a host", () => {
   });
 });
 
+async function newestJob(): Promise<string> {
+  const { stdout } = await playground.outpost(["job", "list", "--output", "json"]);
+  const { fanouts } = JSON.parse(stdout.toString()) as { fanouts: { job: string }[] };
+  return fanouts[0]!.job;
+}
+
 describe("in the middle of a copy from hosts", () => {
   /** More than what may be on its way when nobody reads. */
   const large = 64 * megabyte;
@@ -346,13 +352,46 @@ describe("in the middle of a copy from hosts", () => {
     for (const host of ["web1", "web2"]) expect(digestAt(here(host))).toBe(digest);
   });
 
+  test("outpost is ended: what was under way is removed, and --resume has all of it", async () => {
+    const { run, here, digest, directory } = await half("down-ended");
+    run.child.kill("SIGTERM");
+    run.child.kill("SIGCONT");
+    await run.ended;
+    expect(run.child.signalCode).toBe("SIGTERM");
+    const job = await newestJob();
+    expect(run.stderr()).toContain(`outpost copy --resume ${job} ${directory}`);
+    for (const host of ["web1", "web2"]) expect(readdirSync(join(directory, host))).toEqual([]);
+    expect((await copy("--resume", job, directory)).exitCode).toBe(0);
+    for (const host of ["web1", "web2"]) expect(digestAt(here(host))).toBe(digest);
+  });
+
+  test("a host has forgotten what was not received: --resume says so, and has the others", async () => {
+    const { run, here, digest, directory } = await half("down-forgotten");
+    run.child.kill("SIGKILL");
+    await run.ended;
+    const job = await newestJob();
+    const folder = readdirSync(join(playground.agentDirectory("web1"), "jobs")).find((name) =>
+      existsSync(join(playground.agentDirectory("web1"), "jobs", name, "stdout")),
+    );
+    await eventually(async () => {
+      const { exitCode } = await playground.outpostAgent("web1", ["job", "remove", folder!]);
+      return exitCode === 0;
+    });
+    const resumed = await eventually(async () => {
+      const result = await copy("--resume", job, directory);
+      return result.stderr.includes("web1") && result;
+    });
+    expect(resumed.stderr).toMatch(/web1: a part of it can no longer be had/);
+    expect(resumed.exitCode).not.toBe(0);
+    expect(existsSync(here("web1"))).toBe(false);
+    expect(digestAt(here("web2"))).toBe(digest);
+  });
+
   test("outpost is killed: --resume has the rest, and then nothing is left", async () => {
     const { run, here, digest, directory } = await half("down-killed");
     run.child.kill("SIGKILL");
     await run.ended;
-    const { stdout } = await playground.outpost(["job", "list", "--output", "json"]);
-    const { fanouts } = JSON.parse(stdout.toString()) as { fanouts: { job: string }[] };
-    const { job } = fanouts[0]!;
+    const job = await newestJob();
     const resumed = await copy("--resume", job, directory);
     expect(resumed.stderr).toContain("succeeded");
     expect(resumed.exitCode).toBe(0);

@@ -119,7 +119,7 @@ describe("a roll-out that fails", () => {
       text,
     );
     expect(lines(first)).toEqual(["web1: bad", "web2: bad"]);
-    expect(first.stderr).toContain("the roll-out was stopped: 2 hosts failed, of 1 allowed");
+    expect(first.stderr).toContain("the roll-out was stopped: 2 hosts have failed, and only 1 may");
     expect(first.stderr).toMatch(/2 not begun \(web\[3-4\]\)/);
     expect(first.exitCode).toBe(249);
 
@@ -148,12 +148,23 @@ describe("a roll-out that fails", () => {
     const { fanout } = await json<Shown>("job", "show", "checked");
     const check = fanout.rollout!.check!;
     expect(run.stderr).toContain(
-      `web1: check: exit code 7; what it said: outpost job receive ${check} --keep`,
+      `web1: check failed: exit code 7; what it said: outpost job receive ${check} --keep`,
+    );
+    expect(run.stderr).toMatch(
+      /^outpost: 4 hosts: 1 failed the check \(web1\); 3 not begun \(web\[2-4\]\)\n$/m,
     );
     expect((await outpost("job", "receive", check, "--keep")).stdout.toString()).toContain("sick on web1\n");
     expect((await outpost("job", "show", "checked")).stdout.toString()).toContain(
       "check failed on web1: exit code 7",
     );
+    const again = await json<{ hosts: { host: string }[] }>(
+      "invoke",
+      "--rerun",
+      "checked",
+      "failed",
+      "--plan",
+    );
+    expect(again.hosts).toMatchObject([{ host: "web1" }]);
   });
 
   test("on its last host only by its check, is not a success", async () => {

@@ -11,7 +11,7 @@ import { Playground } from "../kit/playground.ts";
 import { random } from "../kit/random.ts";
 import { eventually } from "../kit/wait.ts";
 
-const seeds = Number(process.env["OUTPOST_FAULT_SEEDS"] ?? 3);
+const seeds = Number(process.env["OUTPOST_FAULT_SEEDS"] ?? 2);
 const hosts = ["web1", "web2", "web3", "web4", "web5", "web6"];
 /** As `canary: 1, batch: 3` makes them. */
 const stages = [["web1"], ["web2", "web3", "web4"], ["web5", "web6"]];

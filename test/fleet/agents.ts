@@ -6,15 +6,26 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Agent, agentPaths, enrol, Jobs, parseToken, writeConfig, writeCredentials } from "@outpost/agent";
+import {
+  Agent,
+  agentPaths,
+  enrol,
+  Jobs,
+  type JobsOptions,
+  parseToken,
+  writeConfig,
+  writeCredentials,
+} from "@outpost/agent";
 import { type Facts, HostName } from "@outpost/protocol";
 import { pino } from "pino";
 import * as v from "valibot";
+import { type JobLauncher, Launcher } from "../../packages/agent/src/jobs/launcher.ts";
 import { hostPlatform } from "../../packages/agent/src/platform/index.ts";
 import { instantLauncher } from "./instant-launcher.ts";
 import { MemoryJobs } from "./memory-jobs.ts";
 import type { AgentsOptions, Order, Report } from "./messages.ts";
 import { sharedChecks } from "./shared-checks.ts";
+import { Spawner } from "./spawner.ts";
 
 const log = pino({ level: "fatal" }, pino.destination(2));
 /** How many enrol or start at a time: the handshakes are what costs. */
@@ -41,11 +52,16 @@ const options = JSON.parse(process.argv[2]!) as AgentsOptions;
 const indices = Array.from({ length: options.count }, (_, index) => options.first + index);
 const nameOf = (index: number): HostName => v.parse(HostName, `host${String(index)}`);
 const checks = sharedChecks();
+const spawner = options.launch === "real" && options.store === "real" ? new Spawner() : undefined;
 const connected = new Set<Agent>();
 const failures: Record<string, number> = {};
 const agents: Agent[] = [];
 
 const pathsOf = (name: HostName): ReturnType<typeof agentPaths> => agentPaths(join(options.directory, name));
+
+function launcherOf({ clock, hostName, handed }: JobsOptions, { start }: Spawner): JobLauncher {
+  return new Launcher(hostPlatform(), clock, hostName, handed, start);
+}
 
 async function enrolOne(index: number, token: string): Promise<void> {
   const name = nameOf(index);
@@ -79,7 +95,7 @@ async function startOne(index: number): Promise<void> {
     facts: { current: facts, onChanged: () => () => {} },
     openJobs: (jobs) => {
       if (options.store === "memory") return Promise.resolve(new MemoryJobs(jobs));
-      if (options.launch === "real") return Jobs.open(jobs);
+      if (spawner !== undefined) return Jobs.open({ ...jobs, launcher: launcherOf(jobs, spawner) });
       const launcher = instantLauncher(jobs.clock, jobs.hostName, hostPlatform().bootId);
       return Jobs.open({ ...jobs, launcher });
     },

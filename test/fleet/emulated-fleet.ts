@@ -17,6 +17,8 @@ export interface EmulatedFleetOptions extends Partial<Pick<AgentsOptions, "store
   readonly agentsPerProcess?: number;
   /** Kept, and used again when there is a fleet in it: enrolling ten thousand takes a minute. Default: a new folder that goes. */
   readonly directory?: string;
+  /** Where the hosts' directories are made. Default: in the fleet's. */
+  readonly hostsDirectory?: string;
 }
 
 /** Of each agent: its connection, its audit log, its memory of requests; with real jobs, the files of one that runs. */
@@ -127,10 +129,10 @@ export class EmulatedFleet implements AsyncDisposable {
   }
 
   async #fork(count: number): Promise<AgentsProcess> {
-    const { store = "real", launch = "instant" } = this.#options;
+    const { store = "real", launch = "instant", hostsDirectory } = this.#options;
     const started = await AgentsProcess.fork({
       url: this.playground.url,
-      directory: join(this.playground.directory, "fleet"),
+      directory: hostsDirectory ?? join(this.playground.directory, "fleet"),
       first: this.#count + 1,
       count,
       store,

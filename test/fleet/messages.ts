@@ -9,7 +9,7 @@ export interface AgentsOptions {
   readonly count: number;
   /** Where jobs are kept. `memory`: not at all, and they cost no files. */
   readonly store: "real" | "memory";
-  /** How programs are launched. `instant`: not; see emulated-program.ts. */
+  /** How programs are launched. `instant`: not, see emulated-program.ts. `real`: by `spawner.ts`, for all that share a process. */
   readonly launch: "real" | "instant";
 }
 

@@ -100,9 +100,10 @@ export class TestTerminal implements AsyncDisposable {
     }
   }
 
-  /** Waits for the program's end. */
+  /** Waits for the program's end, and until what it wrote is on the screen. */
   async ended(): Promise<number> {
     await this.#exited;
+    await new Promise<void>((resolve) => this.#emulator.write("", resolve));
     return this.exitCode!;
   }
 

@@ -1,23 +1,30 @@
 /** Paths with `*`, `?` and `[…]`, as a shell finds them: a leading dot is only matched by a dot, and what is found is sorted. */
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fitsSteps } from "@outpost/protocol/glob";
 import { compareNames } from "./entry-path.ts";
-
-/** How many paths one pattern may stand for. */
-const maxFound = 100_000;
 
 export function isPattern(path: string): boolean {
   return /[*?[]/.test(path);
 }
 
-/** What there is of a pattern's paths; nothing when there is none. Directories that cannot be read hold nothing. */
-export async function expandPattern(pattern: string): Promise<readonly string[]> {
+/**
+ * What there is of a pattern's paths; nothing when there is none. Directories that cannot be read hold nothing.
+ * @returns undefined when there are more than `maxFound`
+ */
+export async function expandPattern(
+  pattern: string,
+  maxFound: number,
+): Promise<readonly string[] | undefined> {
   const parts = pattern.split("/").filter((part) => part !== "");
   let found = [pattern.startsWith("/") ? "/" : ""];
   for (const part of parts) {
     const next: string[] = [];
-    for (const folder of found) next.push(...(await within(folder, part)));
-    found = next.slice(0, maxFound);
+    for (const folder of found) {
+      for (const path of await within(folder, part)) next.push(path);
+      if (next.length > maxFound) return undefined;
+    }
+    found = next;
   }
   return found;
 }
@@ -46,33 +53,11 @@ async function exists(path: string): Promise<boolean> {
 
 type Step = "any" | ((character: string) => boolean);
 
-/** One name against one part of a pattern, in at most pattern × name steps. */
+/** One name against one part of a pattern. */
 function matcher(pattern: string): (name: string) => boolean {
   const steps = stepsOf(Array.from(pattern));
-  return (name) => {
-    const characters = Array.from(name);
-    let at = 0;
-    let star = -1;
-    let starAt = 0;
-    let position = 0;
-    while (position < characters.length) {
-      const step = steps[at];
-      if (step === "any") {
-        star = at++;
-        starAt = position;
-      } else if (step !== undefined && step(characters[position]!)) {
-        at++;
-        position++;
-      } else if (star >= 0) {
-        at = star + 1;
-        position = ++starAt;
-      } else {
-        return false;
-      }
-    }
-    while (steps[at] === "any") at++;
-    return at === steps.length;
-  };
+  return (name) =>
+    fitsSteps<Step>(steps, Array.from(name), "any", (step, character) => step !== "any" && step(character));
 }
 
 function stepsOf(characters: readonly string[]): readonly Step[] {

@@ -3,6 +3,7 @@ import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { compareNames } from "./entry-path.ts";
+import { kindText } from "./kind-text.ts";
 import { expandPattern, isPattern } from "./patterns.ts";
 import { reasonText } from "./system-error.ts";
 
@@ -32,7 +33,14 @@ export interface Sources {
 export interface SourceOptions {
   /** Paths may be patterns. A path that is there is none. Default false. */
   readonly patterns?: boolean | undefined;
+  /** A named pipe that is named is read. Default false: it is missing, as sockets and devices are. */
+  readonly pipes?: boolean | undefined;
+  /** How many paths one pattern may stand for, in number: each is looked at before anything is copied. With more it is missing.
+   * Default 100,000. */
+  readonly maxFound?: number | undefined;
 }
+
+const defaultMaxFound = 100_000;
 
 /** Looks at what was asked for. `DIR/.`, `.` and `/` are the content of a directory, everything else is itself. */
 export async function findSources(paths: readonly string[], options: SourceOptions = {}): Promise<Sources> {
@@ -52,12 +60,27 @@ export async function findSources(paths: readonly string[], options: SourceOptio
   for (const path of paths) {
     const each = await pathsOf(path, options);
     many ||= each.isPattern;
+    if (each.paths === undefined) {
+      missing.push({
+        path,
+        message: `matches more than ${String(options.maxFound ?? defaultMaxFound)} paths; copy their directory`,
+      });
+      continue;
+    }
     if (each.paths.length === 0) missing.push({ path, message: "nothing matches that" });
     for (const one of each.paths) {
       const content = await contentOf(one, missing);
       if (content === "missing") continue;
       if (content !== undefined) many = true;
-      for (const source of content ?? [await sourceOf(one, missing)]) if (source !== undefined) add(source);
+      if (content !== undefined) {
+        content.forEach(add);
+        continue;
+      }
+      const source = await sourceOf(one, missing);
+      if (source?.stats === undefined) continue;
+      // What a pattern finds beside files is left out by the reader, with a word.
+      if (each.isPattern || isRead(source.stats, options)) add(source);
+      else missing.push({ path: one, message: `is ${kindText(source.stats)}, which cannot be copied` });
     }
   }
   const sources = [...found.values()].toSorted((left, right) => compareNames(left.name, right.name));
@@ -66,8 +89,8 @@ export async function findSources(paths: readonly string[], options: SourceOptio
 
 async function pathsOf(
   path: string,
-  { patterns = false }: SourceOptions,
-): Promise<{ readonly paths: readonly string[]; readonly isPattern: boolean }> {
+  { patterns = false, maxFound = defaultMaxFound }: SourceOptions,
+): Promise<{ readonly paths: readonly string[] | undefined; readonly isPattern: boolean }> {
   if (!patterns || !isPattern(path)) return { paths: [path], isPattern: false };
   const isThere = await stat(path).then(
     () => true,
@@ -75,7 +98,7 @@ async function pathsOf(
   );
   return isThere
     ? { paths: [path], isPattern: false }
-    : { paths: await expandPattern(path), isPattern: true };
+    : { paths: await expandPattern(path, maxFound), isPattern: true };
 }
 
 /** What lies in a directory of which the content is meant; `undefined`: it itself is meant. */
@@ -101,4 +124,8 @@ async function sourceOf(path: string, missing: Missing[]): Promise<Source | unde
     missing.push({ path, message: reasonText(error) });
     return undefined;
   }
+}
+
+function isRead(stats: Stats, { pipes = false }: SourceOptions): boolean {
+  return stats.isFile() || stats.isDirectory() || (pipes && stats.isFIFO());
 }

@@ -32,10 +32,17 @@ export function reasonText(error: unknown): string {
   return texts[codeOf(error) ?? ""] ?? (error instanceof Error ? error.message : String(error));
 }
 
+const fatalCodes: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: ErrorCode.diskFull,
+  EDQUOT: ErrorCode.diskFull,
+  EMFILE: ErrorCode.limitExceeded,
+  ENFILE: ErrorCode.limitExceeded,
+};
+
 /** What no other file would be spared either. */
 export function asFatal(error: unknown, path: string): OutpostError | undefined {
   if (error instanceof OutpostError) return error;
-  const code = codeOf(error);
-  if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
-  return new OutpostError(ErrorCode.diskFull, `${path}: ${reasonText(error)}`, { cause: error });
+  const code = fatalCodes[codeOf(error) ?? ""];
+  if (code === undefined) return undefined;
+  return new OutpostError(code, `${path}: ${reasonText(error)}`, { cause: error });
 }

@@ -11,6 +11,8 @@ import { join } from "node:path";
 import { limits } from "@outpost/protocol";
 import { Encoder } from "./encoder.ts";
 import { compareNames } from "./entry-path.ts";
+import { kindText } from "./kind-text.ts";
+import { hasChanged, readSmallFile } from "./small-file.ts";
 import { maxDataBytes, maxDepth, maxPathBytes, type StreamRecord } from "./record.ts";
 import type { Missing, Sources } from "./sources.ts";
 import { reasonText } from "./system-error.ts";
@@ -35,8 +37,10 @@ interface Entry {
   readonly stats?: Stats | undefined;
 }
 
+/** A directory that is being read. Of what is in it only the names are held: there may be millions. */
 interface Frame {
-  readonly entries: readonly Entry[];
+  readonly count: number;
+  readonly entry: (index: number) => Entry;
   next: number;
 }
 
@@ -90,36 +94,37 @@ class Reading {
     const { sources, missing, many } = this.#found;
     yield { type: "begin", many };
     for (const { path, message } of missing) yield this.#error({ path, name: path }, message);
-    const frames: Frame[] = [{ entries: sources, next: 0 }];
+    const frames: Frame[] = [{ count: sources.length, entry: (index) => sources[index]!, next: 0 }];
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
-      const entry = frame.entries[frame.next++];
-      if (entry === undefined) {
+      if (frame.next === frame.count) {
         frames.pop();
         continue;
       }
-      const children: Entry[] = [];
-      yield* this.#entry(entry, frames.length, children);
-      if (children.length > 0) frames.push({ entries: children, next: 0 });
+      const inside = yield* this.#entry(frame.entry(frame.next++), frames.length);
+      if (inside !== undefined) frames.push(inside);
     }
   }
 
-  /** @param children gets what is in it, if it is a directory */
-  async *#entry(entry: Entry, depth: number, children: Entry[]): AsyncGenerator<BodyRecord, void, void> {
+  /** @returns what is in it, if it is a directory */
+  async *#entry(entry: Entry, depth: number): AsyncGenerator<BodyRecord, Frame | undefined, void> {
     const { path, name, stats: known } = entry;
     try {
       if (Buffer.byteLength(name) > maxPathBytes || depth > maxDepth) {
         yield this.#error(entry, "lies too deep, or its path is too long");
-        return;
+        return undefined;
       }
       const stats = known ?? (await lstat(path));
       const mtime = Math.round(stats.mtimeMs);
       const mode = stats.mode & 0o7777;
       if (stats.isDirectory()) {
-        const inside = await this.#namesIn(path, name);
+        // First all of its names, so that a directory that cannot be read is no directory of the stream, and not an empty one.
+        const { names, others } = await namesIn(path);
         yield { type: "directory", path: name, mode, mtime };
-        yield* inside.problems;
-        children.push(...inside.entries);
-      } else if (stats.isSymbolicLink()) {
+        const inside = (each: string): Entry => ({ path: join(path, each), name: `${name}/${each}` });
+        for (const other of others) yield this.#error(inside(other), "has a name that is not UTF-8");
+        return { count: names.length, entry: (index) => inside(names[index]!), next: 0 };
+      }
+      if (stats.isSymbolicLink()) {
         yield { type: "link", path: name, mtime, target: await readlink(path) };
       } else if (stats.isFile()) {
         yield* this.#file(entry);
@@ -131,26 +136,7 @@ class Reading {
     } catch (error) {
       yield this.#error(entry, reasonText(error));
     }
-  }
-
-  /** First all of them, so that a directory that cannot be read is no directory of the stream, and not an empty one. */
-  async #namesIn(
-    path: string,
-    inStream: string,
-  ): Promise<{ readonly entries: readonly Entry[]; readonly problems: readonly StreamProblem[] }> {
-    const problems: StreamProblem[] = [];
-    const entries: Entry[] = [];
-    for (const raw of await readdir(path, { encoding: "buffer" })) {
-      const name = raw.toString("utf8");
-      if (Buffer.from(name).equals(raw))
-        entries.push({ path: join(path, name), name: `${inStream}/${name}` });
-      else {
-        const entry = { path: join(path, name), name: `${inStream}/${name}` };
-        problems.push(this.#error(entry, "has a name that is not UTF-8"));
-      }
-    }
-    const last = ({ name }: Entry): string => name.slice(inStream.length + 1);
-    return { entries: entries.toSorted((left, right) => compareNames(last(left), last(right))), problems };
+    return undefined;
   }
 
   async *#file(entry: Entry): AsyncGenerator<BodyRecord, void, void> {
@@ -158,16 +144,24 @@ class Reading {
     // A named link was followed when it was looked at, and is followed again.
     const follow = known !== undefined ? 0 : constants.O_NOFOLLOW;
     // Whatever has taken its place meanwhile: a pipe would wait for a writer.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | follow);
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK | follow;
+    const small = readSmallFile(path, flags, this.#block);
+    if (small !== undefined) {
+      const { stats, bytes, hasChanged: isOther } = small;
+      yield fileRecord(name, stats);
+      yield* this.#content(entry, [bytes]);
+      if (isOther) yield this.#warning(entry, "was changed while it was read");
+      return;
+    }
+    await using file = await open(path, flags);
     const stats = await file.stat();
     if (!stats.isFile()) {
       yield this.#warning(entry, "is no file any more");
       return;
     }
-    const { size } = stats;
-    yield { type: "file", path: name, mode: stats.mode & 0o7777, mtime: Math.round(stats.mtimeMs), size };
-    yield* this.#content(entry, this.#blocks(file, size));
-    if (await hasChanged(file, stats)) yield this.#warning(entry, "was changed while it was read");
+    yield fileRecord(name, stats);
+    yield* this.#content(entry, this.#blocks(file, stats.size));
+    if (hasChanged(stats, await file.stat())) yield this.#warning(entry, "was changed while it was read");
   }
 
   /** What somebody writes into a named pipe, until they close it. */
@@ -191,7 +185,10 @@ class Reading {
   }
 
   /** Everything of a file behind its head. */
-  async *#content(entry: Entry, blocks: AsyncIterable<Uint8Array>): AsyncGenerator<BodyRecord, void, void> {
+  async *#content(
+    entry: Entry,
+    blocks: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+  ): AsyncGenerator<BodyRecord, void, void> {
     const digest = createHash("sha256");
     let size = 0;
     try {
@@ -242,37 +239,22 @@ class Reading {
 type BodyRecord = Exclude<StreamRecord, { type: "end" }>;
 type StreamProblem = Extract<StreamRecord, { type: "error" | "warning" }>;
 
-async function hasChanged(file: FileHandle, before: Stats): Promise<boolean> {
-  const { size, mtimeMs } = await file.stat();
-  return size !== before.size || mtimeMs !== before.mtimeMs;
+function fileRecord(path: string, { mode, mtimeMs, size }: Stats): BodyRecord {
+  return { type: "file", path, mode: mode & 0o7777, mtime: Math.round(mtimeMs), size };
 }
 
-function kindText(stats: Stats): string {
-  if (stats.isFIFO()) return "a named pipe";
-  if (stats.isSocket()) return "a socket";
-  return "a device";
-}
-
-/** How many files there are and how many bytes they have, for whoever shows how far a copy is. What cannot be read counts nothing. */
-export async function measureTrees({
-  sources,
-}: Sources): Promise<{ readonly files: number; readonly bytes: number }> {
-  let files = 0;
-  let bytes = 0;
-  const paths = sources.map(({ path, stats }) => ({ path, stats }));
-  for (let each = paths.pop(); each !== undefined; each = paths.pop()) {
-    const { path } = each;
-    try {
-      const stats = each.stats ?? (await lstat(path));
-      if (stats.isFile()) {
-        files++;
-        bytes += stats.size;
-      } else if (stats.isDirectory()) {
-        for (const name of await readdir(path)) paths.push({ path: join(path, name), stats: undefined });
-      }
-    } catch {
-      // The reading says it.
-    }
+/** The names in a directory in their order, and those that are not UTF-8 as far as they can be written. */
+async function namesIn(
+  path: string,
+): Promise<{ readonly names: readonly string[]; readonly others: readonly string[] }> {
+  const names = await readdir(path);
+  // What stands for bytes that are none of UTF-8 may also be in a name.
+  if (!names.some((name) => name.includes("\ufffd"))) return { names: names.sort(compareNames), others: [] };
+  const right: string[] = [];
+  const others: string[] = [];
+  for (const raw of await readdir(path, { encoding: "buffer" })) {
+    const name = raw.toString("utf8");
+    (Buffer.from(name).equals(raw) ? right : others).push(name);
   }
-  return { files, bytes };
+  return { names: right.sort(compareNames), others };
 }

@@ -1,26 +1,15 @@
 /**
  * A file stream to a tree of files. Nothing is written outside of the destination, whatever the stream says, and nothing is
  * there half: each file is checked and renamed, and one that fails leaves the others as they are.
- *
- * The directories that are being written into are a stack, as the entries come depth first; each is open, so a link never
- * leads elsewhere (open-directory.ts). A directory that cannot be made is `undefined` there: what would be in it is left out.
  */
-import { lstat, rmdir, mkdir } from "node:fs/promises";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
 import { Decoder } from "./decoder.ts";
 import { type DestinationOptions, openDestination } from "./destination.ts";
-import { compareNames, leadsOutside, namesOf } from "./entry-path.ts";
-import type { OpenDirectory } from "./open-directory.ts";
-import {
-  broken,
-  type DirectoryRecord,
-  type FileEndRecord,
-  type FileRecord,
-  type LinkRecord,
-  type StreamRecord,
-} from "./record.ts";
+import { DirectoryStack, type Place } from "./directory-stack.ts";
+import { leadsOutside } from "./entry-path.ts";
+import { broken, type FileEndRecord, type FileRecord, type LinkRecord, type StreamRecord } from "./record.ts";
 import { asFatal, codeOf, reasonText } from "./system-error.ts";
-import { placeLink, TemporaryFile, temporaryName } from "./temporary-file.ts";
+import { placeLink, TemporaryFile } from "./temporary-file.ts";
 
 export interface WrittenFile {
   /** As in the stream. */
@@ -56,20 +45,9 @@ export interface Totals {
   readonly failed: number;
 }
 
-interface Frame {
-  /** Absent when it could not be made. */
-  readonly directory: OpenDirectory | undefined;
-  readonly record: DirectoryRecord | undefined;
-  readonly isNew: boolean;
-  /** The entry before. */
-  last: string | undefined;
-  /** Names as a file system sees them that does not tell `A` from `a`; only kept on such. */
-  readonly folded: Set<string>;
-}
-
 interface OpenFile {
   readonly record: FileRecord;
-  readonly frame: Frame;
+  readonly place: Place;
   /** Absent: it failed, and what comes of it is left out. */
   temporary: TemporaryFile | undefined;
 }
@@ -80,14 +58,10 @@ const maxFinishing = 8;
 export class TreeWriter {
   readonly #options: TreeWriterOptions;
   readonly #decoder = new Decoder();
-  /** Empty until the first record. The names of the open directories are `#names`, without the first. */
-  readonly #frames: Frame[] = [];
-  #names: readonly string[] = [];
-  /** What the only entry is called. */
-  #rename: string | undefined;
+  /** Absent until the first record. */
+  #directories: DirectoryStack | undefined;
   #file: OpenFile | undefined;
   readonly #finishing = new Set<Promise<void>>();
-  #isCaseBlind: boolean | undefined;
   #fatal: OutpostError | undefined;
   #files = 0;
   #bytes = 0;
@@ -120,7 +94,7 @@ export class TreeWriter {
 
   /**
    * Resolves when these bytes are the disk's and may be used for others. One call at a time.
-   * @throws OutpostError `protocol_error`, `disk_full`, `not_found`, `conflict`, `denied`: nothing more is taken, `abort` is due
+   * @throws OutpostError `protocol_error`, `disk_full`, `limit_exceeded` (open files), `not_found`, `conflict`, `denied`: nothing more is taken, `abort` is due
    */
   async write(bytes: Uint8Array): Promise<void> {
     this.#check();
@@ -140,7 +114,7 @@ export class TreeWriter {
     this.#check();
     try {
       this.#decoder.end();
-      await this.#leaveTo(0);
+      await this.#directories?.finish();
     } catch (error) {
       this.#fatal ??= OutpostError.from(error);
     }
@@ -154,7 +128,7 @@ export class TreeWriter {
     await this.#file?.temporary?.discard();
     this.#file = undefined;
     await Promise.all(this.#finishing);
-    for (const { directory } of this.#frames.splice(0)) await directory?.[Symbol.asyncDispose]();
+    await this.#directories?.abort();
   }
 
   #check(): void {
@@ -162,21 +136,20 @@ export class TreeWriter {
   }
 
   async #take(record: StreamRecord): Promise<void> {
-    if (this.#frames.length === 0) {
+    const directories = this.#directories;
+    if (directories === undefined) {
       if (record.type !== "begin") throw broken(`it begins with '${record.type}'`);
-      const { directory, name } = await openDestination(this.#options, record.many);
-      this.#rename = name;
-      this.#frames.push(frameOf(directory, undefined, false));
+      this.#directories = await this.#begin(record.many);
       return;
     }
     if (this.#file !== undefined) return this.#takeContent(this.#file, record);
     switch (record.type) {
       case "directory":
-        return this.#directory(record);
+        return directories.enter(record);
       case "file":
-        return this.#beginFile(record);
+        return this.#beginFile(record, await directories.place(record.path));
       case "link":
-        return this.#link(record);
+        return this.#link(record, await directories.place(record.path));
       case "error":
         this.#problem({ path: record.path, message: record.message, kind: "source" });
         return;
@@ -188,6 +161,15 @@ export class TreeWriter {
       default:
         throw broken(`'${record.type}' comes where it makes no sense`);
     }
+  }
+
+  async #begin(many: boolean): Promise<DirectoryStack> {
+    return new DirectoryStack({
+      destination: await openDestination(this.#options, many),
+      mode: (mode) => this.#mode(mode),
+      settled: () => Promise.all(this.#finishing),
+      failed: (path, error, inTheWay) => this.#failedHere(path, error, inTheWay),
+    });
   }
 
   async #takeContent(file: OpenFile, record: StreamRecord): Promise<void> {
@@ -216,32 +198,20 @@ export class TreeWriter {
     }
   }
 
-  async #directory(record: DirectoryRecord): Promise<void> {
-    const { frame, name, names } = await this.#place(record.path);
-    let entered: Awaited<ReturnType<OpenDirectory["enter"]>> | undefined;
-    try {
-      entered = name === undefined ? undefined : await frame.directory?.enter(name, record.mode);
-    } catch (error) {
-      this.#failedHere(record.path, error, "is there, and is no directory");
-    }
-    this.#frames.push(frameOf(entered?.directory, record, entered?.isNew ?? false));
-    this.#names = names;
-  }
-
-  async #beginFile(record: FileRecord): Promise<void> {
-    const { frame, name } = await this.#place(record.path);
-    const file: OpenFile = { record, frame, temporary: undefined };
+  async #beginFile(record: FileRecord, place: Place): Promise<void> {
+    const file: OpenFile = { record, place, temporary: undefined };
     this.#file = file;
-    if (frame.directory === undefined || name === undefined) return;
+    const { directory, name } = place;
+    if (directory === undefined || name === undefined) return;
     try {
-      file.temporary = await TemporaryFile.create(frame.directory, name);
+      file.temporary = await TemporaryFile.create(directory, name);
     } catch (error) {
       this.#failedHere(record.path, error);
     }
   }
 
   /** In the background: the disk takes its time, and meanwhile the next file can come. */
-  async #finish({ record, frame }: OpenFile, temporary: TemporaryFile, end: FileEndRecord): Promise<void> {
+  async #finish({ record, place }: OpenFile, temporary: TemporaryFile, end: FileEndRecord): Promise<void> {
     while (this.#finishing.size >= maxFinishing) await Promise.race(this.#finishing);
     const finished = temporary.finish(end, { mode: this.#mode(record.mode), mtime: record.mtime }).then(
       () => {
@@ -255,7 +225,7 @@ export class TreeWriter {
           this.#failedHere(
             record.path,
             error,
-            `is a directory in ${frame.directory?.name ?? "the destination"}`,
+            `is a directory in ${place.directory?.name ?? "the destination"}`,
           );
         } catch (fatal) {
           this.#fatal ??= OutpostError.from(fatal);
@@ -266,82 +236,18 @@ export class TreeWriter {
     void finished.finally(() => this.#finishing.delete(finished));
   }
 
-  async #link(record: LinkRecord): Promise<void> {
-    const { frame, name, names } = await this.#place(record.path);
-    if (frame.directory === undefined || name === undefined) return;
+  async #link(record: LinkRecord, { directory, name, depth }: Place): Promise<void> {
+    if (directory === undefined || name === undefined) return;
     const { strict = false, allLinks = false } = this.#options;
-    if (strict && !allLinks && leadsOutside(record.target, names.length - 1)) {
+    if (strict && !allLinks && leadsOutside(record.target, depth)) {
       const message = `is a link that leads outside, to ${record.target}; it is not made`;
       this.#problem({ path: record.path, message, kind: "here" });
       return;
     }
     try {
-      await placeLink(frame.directory, name, record);
+      await placeLink(directory, name, record);
     } catch (error) {
       this.#failedHere(record.path, error);
-    }
-  }
-
-  /**
-   * The directory that an entry goes into, and what it is called there: `undefined` when it would be another one's name.
-   * @throws OutpostError `protocol_error`: its directory has not come, or is over; or it came already
-   */
-  async #place(path: string): Promise<{
-    readonly frame: Frame;
-    readonly name: string | undefined;
-    readonly names: readonly string[];
-  }> {
-    const names = namesOf(path);
-    const depth = names.length - 1;
-    for (let level = 0; level < depth; level++) {
-      if (this.#names[level] !== names[level])
-        throw broken(`${JSON.stringify(path)} comes without its directory`);
-    }
-    await this.#leaveTo(depth + 1);
-    const frame = this.#frames.at(-1)!;
-    const name = names[depth]!;
-    if (frame.last !== undefined && compareNames(frame.last, name) >= 0)
-      throw broken(`${JSON.stringify(path)} comes twice, or in no order`);
-    const before = frame.last;
-    frame.last = name;
-    if (before !== undefined && (await this.#collides(frame, before, name))) {
-      const message =
-        "differs only by upper and lower case from another one, and this file system takes them for one";
-      this.#problem({ path, message, kind: "here" });
-      return { frame, name: undefined, names };
-    }
-    if (depth > 0 || this.#rename === undefined) return { frame, name, names };
-    if (before !== undefined) throw broken("it has several entries, and said that it has one");
-    return { frame, name: this.#rename, names };
-  }
-
-  async #collides({ directory, folded }: Frame, before: string, name: string): Promise<boolean> {
-    if (directory === undefined) return false;
-    this.#isCaseBlind ??= await isCaseBlind(directory);
-    if (!this.#isCaseBlind) return false;
-    folded.add(fold(before));
-    const isTaken = folded.has(fold(name));
-    folded.add(fold(name));
-    return isTaken;
-  }
-
-  /** Leaves directories until only so many are open. */
-  async #leaveTo(count: number): Promise<void> {
-    while (this.#frames.length > count) {
-      // What is in it changes it.
-      await Promise.all(this.#finishing);
-      const { directory, record, isNew } = this.#frames.pop()!;
-      this.#names = this.#names.slice(0, Math.max(0, this.#frames.length - 1));
-      if (directory === undefined) continue;
-      await using _closed = directory;
-      await directory.sync();
-      if (record === undefined) continue;
-      try {
-        await directory.finish(this.#mode(record.mode), record.mtime);
-      } catch (error) {
-        // One that was there and is somebody else's stays as it was.
-        if (isNew) this.#failedHere(record.path, error);
-      }
     }
   }
 
@@ -367,35 +273,5 @@ export class TreeWriter {
   #problem(problem: Problem): void {
     this.#failed++;
     this.#options.onProblem?.(problem);
-  }
-}
-
-function frameOf(
-  directory: OpenDirectory | undefined,
-  record: DirectoryRecord | undefined,
-  isNew: boolean,
-): Frame {
-  return { directory, record, isNew, last: undefined, folded: new Set() };
-}
-
-function fold(name: string): string {
-  return name.normalize("NFC").toLowerCase();
-}
-
-/** Tried out: a directory says nothing of it. */
-async function isCaseBlind(directory: OpenDirectory): Promise<boolean> {
-  const name = temporaryName("case");
-  try {
-    await mkdir(directory.path(name), { mode: 0o700 });
-  } catch {
-    return false; // Nothing else can be made there either.
-  }
-  try {
-    await lstat(directory.path(name.toUpperCase()));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await rmdir(directory.path(name)).catch(() => {});
   }
 }

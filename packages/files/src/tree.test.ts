@@ -20,6 +20,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findSources } from "./sources.ts";
 import { readAll, streamOf, writeAll, begin, directory, file, link } from "./testing/records.ts";
 import { makeTree, namesBelow, readTree, type Scratch, scratch, type Tree } from "./testing/tree.ts";
+import { maxSmallBytes, readSmallFile } from "./small-file.ts";
+import { asFatal } from "./system-error.ts";
 import { readTrees } from "./tree-reader.ts";
 import { type Problem, TreeWriter } from "./tree-writer.ts";
 
@@ -334,6 +336,21 @@ describe("where it goes", () => {
     expect(namesBelow(join(at.path, "to")).filter((each) => each.includes(".outpost-"))).toEqual([]);
   });
 
+  test("a file takes the place of no device, pipe or socket", async () => {
+    spawnSync("mkfifo", [join(at.path, "to/file")]);
+    const why = ["file", expect.stringMatching(/^is a named pipe in .*to, and is not replaced$/)] as const;
+    expect(await copy(["file"], "to")).toEqual([expect.stringMatching(/^file is a named pipe in .*to, and/)]);
+    expect(lstatSync(join(at.path, "to/file")).isFIFO()).toBe(true);
+    const problems: Problem[] = [];
+    await writeAll(streamOf([begin(), link("file", "x")]), {
+      path: join(at.path, "to"),
+      into: true,
+      onProblem: (each) => problems.push(each),
+    });
+    expect(problems.map((each) => [each.path, each.message])).toEqual([why]);
+    expect(namesBelow(join(at.path, "to"))).toEqual(["file"]);
+  });
+
   test("a name as long as names may be", async () => {
     const long = "é".repeat(127);
     writeFileSync(join(at.path, long), "long");
@@ -408,6 +425,42 @@ describe("what is read", () => {
     expect(readFileSync(join(to, "version"), "utf8")).toBe(readFileSync("/proc/version", "utf8"));
   });
 
+  test("what is named and cannot be copied is missing; a pattern leaves it out with a word", async () => {
+    const folder = at.folder("run");
+    spawnSync("mkfifo", [join(folder, "pipe")]);
+    const { missing } = await findSources([join(folder, "pipe"), "/dev/null"]);
+    expect(missing).toEqual([
+      { path: join(folder, "pipe"), message: "is a named pipe, which cannot be copied" },
+      { path: "/dev/null", message: "is a device, which cannot be copied" },
+    ]);
+    expect(await findSources([join(folder, "pipe")], { pipes: true })).toMatchObject({ missing: [] });
+    const found = await findSources([join(folder, "p*")], { patterns: true });
+    expect(found).toMatchObject({ missing: [], sources: [{ name: "pipe" }] });
+  });
+
+  test("a pattern for more than may be found is missing, and not cut short", async () => {
+    const folder = at.folder("many");
+    for (const each of ["a", "b", "c"]) writeFileSync(join(folder, each), "");
+    const find = (maxFound: number): ReturnType<typeof findSources> =>
+      findSources([join(folder, "*")], { patterns: true, maxFound });
+    expect((await find(3)).sources).toHaveLength(3);
+    expect(await find(2)).toMatchObject({
+      sources: [],
+      missing: [{ message: "matches more than 2 paths; copy their directory" }],
+    });
+  });
+
+  test("only what is a small file is read in one go", async () => {
+    const path = join(at.path, "small");
+    writeFileSync(path, "content");
+    const small = readSmallFile(path, 0, Buffer.alloc(maxSmallBytes));
+    expect(small).toMatchObject({ hasChanged: false });
+    expect(Buffer.from(small!.bytes).toString()).toBe("content");
+    writeFileSync(path, Buffer.alloc(maxSmallBytes + 1));
+    expect(readSmallFile(path, 0, Buffer.alloc(maxSmallBytes))).toBeUndefined();
+    expect(readSmallFile("/proc/version", 0, Buffer.alloc(maxSmallBytes))).toBeUndefined();
+  });
+
   test("two sources of one name are refused, the same one twice is one", async () => {
     const [one, other] = [at.folder("one"), at.folder("other")];
     writeFileSync(join(one, "x"), "");
@@ -455,6 +508,14 @@ test("what is given up leaves nothing that is not whole, and what is whole stays
   await writer.abort();
   expect(namesBelow(to)).toEqual(["a"]);
   await expect(writer.write(stream)).rejects.toMatchObject({ code: "cancelled" });
+});
+
+test.each([
+  ["ENOSPC", "disk_full"],
+  ["EMFILE", "limit_exceeded"],
+  ["EACCES", undefined],
+])("%s is the end of all of it, or of one file", (system, code) => {
+  expect(asFatal(Object.assign(new Error("no"), { code: system }), "x")?.code).toBe(code);
 });
 
 test("a directory of ours that is closed to ourselves is opened for the time", async () => {

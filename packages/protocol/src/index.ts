@@ -1,4 +1,4 @@
-/** Outpost's protocol: what agent, controller and clients share. Sockets are imported on their own: `./websocket`, `./unix-socket`, `./memory`. */
+/** Outpost's protocol: what agent, controller and clients share. Imported on their own: `./targets`, `./rollout`, and the sockets, `./websocket`, `./unix-socket`, `./memory`. */
 export { chainHeader, chainHeaderOf, chainOfHeader, splitPem } from "./certificate-chain.ts";
 export { dialError } from "./dial-error.ts";
 export { systemClock, type Clock } from "./clock.ts";
@@ -32,8 +32,8 @@ export {
 } from "./peer.ts";
 export { Packer, unpack } from "./packing.ts";
 export { relayGap, relayStream } from "./relay.ts";
-export { concurrencyOf, failureLimitOf, orderOf, shareOf, stagesOf } from "./rollout.ts";
 export type { MessageSocket, SocketEvents } from "./socket.ts";
 export { type IncomingStart, IncomingStream, OutgoingStream, type StreamReceiver } from "./stream.ts";
 export { decodeTimeline, encodeTimeline, timelineRecordBytes, type TimelineRecord } from "./timeline.ts";
+export { type StreamWindow, WindowBudget, type WindowBudgetOptions } from "./window-budget.ts";
 export { commonVersion, supportedVersions, type VersionRange } from "./version.ts";

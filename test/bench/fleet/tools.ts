@@ -1,6 +1,6 @@
 /** `true` on hosts with real agents and real processes, beside the tools that speak ssh to as many addresses of one sshd. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EmulatedFleet } from "../../fleet/emulated-fleet.ts";
@@ -65,14 +65,29 @@ async function compare(size: number, from: PlaygroundOptions["from"], sshd: Sshd
   }
 }
 
+class TemporaryFolder implements Disposable {
+  readonly path: string;
+
+  constructor(parent: string) {
+    this.path = mkdtempSync(join(parent, "outpost-"));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
 /** Of everything that it takes: CLI, controller, agents, and the processes that these start. */
 async function outpost(size: number, from: PlaygroundOptions["from"]): Promise<Used> {
-  // Few agents to a process: forking takes the longer the larger the process is, and a host has only one.
+  // Two hundred hosts have two hundred disks. On one, each of their jobs' files waits for all the others'.
+  const memory = "/dev/shm";
+  using hosts = new TemporaryFolder(existsSync(memory) ? memory : tmpdir());
   await using fleet = await EmulatedFleet.create(size, {
     from,
     store: "real",
     launch: "real",
-    agentsPerProcess: 5,
+    agentsPerProcess: 100,
+    hostsDirectory: hosts.path,
   });
   const runs: Timed[] = [];
   for (let round = -1; round < rounds; round++) {
@@ -150,7 +165,7 @@ class Masters implements Disposable {
   constructor(sshd: Sshd, size: number) {
     this.#config = [...sshd.options, "-o", `ControlPath=${this.#directory}/%h`];
     this.pids = addressesOf(size).map((address) => {
-      execFileSync("ssh", [...this.#config, "-o", "ControlMaster=yes", "-MNf", address], { stdio: "ignore" });
+      execFileSync("ssh", [...this.#config, "-MNf", address], { stdio: "ignore" });
       // It answers on its standard error.
       const { stderr } = spawnSync("ssh", [...this.#config, "-O", "check", address], { encoding: "utf8" });
       const pid = /pid=(\d+)/.exec(stderr)?.[1];

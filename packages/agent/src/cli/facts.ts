@@ -5,6 +5,7 @@ import { gatherCustomFacts, gatherOwnFacts } from "../facts/index.ts";
 import { hostPlatform } from "../platform/index.ts";
 import { ExitCode } from "./exit-code.ts";
 import { print, say } from "./output.ts";
+import { printable } from "./printable.ts";
 
 export interface FactsOptions {
   readonly dir: string;
@@ -68,10 +69,5 @@ function bytesText(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${value >= 10 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]!}`;
-}
-
-/** Programs write what they like; none of it moves the cursor. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "�");
+  return `${unit === 0 || value >= 9.95 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]!}`;
 }

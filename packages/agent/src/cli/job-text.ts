@@ -1,6 +1,7 @@
 /** A job of this host, for people and for programs. */
 import type { JobStatus } from "@outpost/protocol";
 import { ageText } from "./duration.ts";
+import { printable } from "./printable.ts";
 
 export function isEnded({ state }: JobStatus): boolean {
   return state !== "pending" && state !== "running";
@@ -93,9 +94,4 @@ export function columns(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n");
-}
-
-/** Names and commands come from others: no control characters reach the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "�");
 }

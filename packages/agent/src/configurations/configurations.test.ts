@@ -71,13 +71,13 @@ describe("is not believed when somebody else could have written it:", () => {
   test.each([0o666, 0o664, 0o646, 0o777])("a file of mode %o", (mode) => {
     write("shop", "user: root", mode);
     expect(() => configurations.find("shop")).toThrow(expect.objectContaining({ code: "denied" }));
-    expect(() => configurations.find("shop")).toThrow(/others may write to it .*chmod go-w/);
+    expect(() => configurations.find("shop")).toThrow(/it can be written by others .*chmod go-w/);
   });
 
   test.each([0o777, 0o775, 0o1777])("a folder of mode %o", (mode) => {
     write("shop", "user: root");
     chmodSync(folder, mode);
-    expect(() => configurations.find("shop")).toThrow(/others may write/);
+    expect(() => configurations.find("shop")).toThrow(/written by others/);
   });
 
   test("a symbolic link, a directory, a huge file", () => {

@@ -15,6 +15,7 @@ import {
 import { dirname, join } from "node:path";
 import { ConfigurationName, ErrorCode, OutpostError } from "@outpost/protocol";
 import * as v from "valibot";
+import { ownerProblem } from "../file-owner.ts";
 import { type Configuration, openConfiguration } from "./configuration.ts";
 import { parseConfiguration } from "./configuration-file.ts";
 
@@ -129,18 +130,9 @@ function checkFile(path: string, stats: Stats): void {
 }
 
 /** @throws OutpostError `denied` when somebody else could have written it */
-function checkOwner(path: string, { uid, mode }: Stats): void {
-  const own = process.getuid?.() ?? 0;
-  if (uid !== own && uid !== 0) {
-    throw denied(
-      path,
-      `it belongs to user ${String(uid)}; only the agent's user and root may write configurations`,
-    );
-  }
-  if ((mode & 0o022) !== 0) {
-    const octal = (mode & 0o7777).toString(8).padStart(4, "0");
-    throw denied(path, `others may write to it (mode ${octal}); chmod go-w ${path}`);
-  }
+function checkOwner(path: string, stats: Stats): void {
+  const problem = ownerProblem(path, stats, "write configurations");
+  if (problem !== undefined) throw denied(path, `it ${problem}`);
 }
 
 function denied(path: string, why: string): OutpostError {

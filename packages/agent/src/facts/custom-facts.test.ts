@@ -1,5 +1,5 @@
 /** Real programs in a real folder. */
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -100,6 +100,15 @@ test("what takes too long is ended, with everything that it has started", async 
   for (const pid of (await readFile(pids, "utf8")).trim().split("\n")) {
     await expect.poll(() => isAlive(Number(pid))).toBe(false);
   }
+});
+
+test("a program that somebody is writing is said to be that", async () => {
+  const path = await program("busy", "echo a=1");
+  await using _writing = await open(path, "r+");
+  const { facts, problems } = await gatherCustomFacts({ folders: [folder] });
+  // Not every system refuses to run it.
+  if (problems.length === 0) expect(facts).toEqual({ a: "1" });
+  else expect(problems).toEqual([{ file: path, message: "cannot be run: somebody is writing to it" }]);
 });
 
 test("more facts than are told", async () => {

@@ -2,18 +2,10 @@
  * What the programs and files of `facts.d` say. They run as the agent's user, so nobody but that user and root may be able
  * to write them, and one after the other: a host has better things to do.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  type Stats,
-} from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type CustomFacts, limits } from "@outpost/protocol";
+import { ownerProblem } from "../file-owner.ts";
 import { maxPrintedBytes, runFactProgram } from "./fact-program.ts";
 import { type FactsRead, type FactValue, readFacts } from "./fact-text.ts";
 
@@ -86,7 +78,7 @@ function listFolder(folder: string): { readonly files: readonly string[]; readon
     const found = lstatSync(folder, { throwIfNoEntry: false });
     if (found === undefined) return { files: [] };
     if (!found.isDirectory()) return { files: [], problem: "is not a folder" };
-    const problem = ownerProblem(folder, found);
+    const problem = ownerProblem(folder, found, "say what runs as the agent");
     if (problem !== undefined) return { files: [], problem };
     // What editors and package managers leave behind is nobody's fact.
     const files = readdirSync(folder)
@@ -141,7 +133,7 @@ function openFile(path: string): { readonly text?: string } | { readonly problem
   try {
     const found = fstatSync(file);
     if (!found.isFile()) return { problem: "is not a regular file" };
-    const problem = ownerProblem(path, found);
+    const problem = ownerProblem(path, found, "say what runs as the agent");
     if (problem !== undefined) return { problem };
     if ((found.mode & 0o111) !== 0) return {};
     if (!path.endsWith(".json")) {
@@ -152,14 +144,4 @@ function openFile(path: string): { readonly text?: string } | { readonly problem
   } finally {
     closeSync(file);
   }
-}
-
-/** Why others could have written it. */
-function ownerProblem(path: string, { uid, mode }: Stats): string | undefined {
-  const own = process.getuid?.() ?? 0;
-  if (uid !== own && uid !== 0)
-    return `belongs to user ${String(uid)}; only the agent's user and root may say what runs as the agent`;
-  if ((mode & 0o022) === 0) return undefined;
-  const octal = (mode & 0o7777).toString(8).padStart(4, "0");
-  return `can be written by others (mode ${octal}); chmod go-w ${path}`;
 }

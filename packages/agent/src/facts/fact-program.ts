@@ -18,7 +18,14 @@ const maxComplaintBytes = 300;
 
 /** Never rejects. */
 export function runFactProgram(file: string, options: FactProgramOptions): Promise<ProgramResult> {
-  return new Promise((resolve) => new FactProgram(file, options, resolve));
+  return new Promise((resolve) => {
+    try {
+      new FactProgram(file, options, resolve);
+    } catch (error) {
+      // Node throws some failures, and tells of others by an event.
+      resolve({ problem: startProblem(error as Error) });
+    }
+  });
 }
 
 class FactProgram {
@@ -38,7 +45,7 @@ class FactProgram {
     this.#resolve = resolve;
     const { timeoutMs, signal } = options;
     // A group of its own, so that all of it can be ended. As little of our environment as programs need.
-    const child = spawn(file, [], {
+    const child: ChildProcess = spawn(file, [], {
       cwd: "/",
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
@@ -54,8 +61,9 @@ class FactProgram {
     }, timeoutMs);
     signal?.addEventListener("abort", this.#onAbort);
     child.on("error", (error) => this.#done({ problem: startProblem(error) }));
-    child.stdout.on("data", (bytes: Buffer) => this.#print(bytes));
-    child.stderr.on("data", (bytes: Buffer) => {
+    // Not there when no descriptors are left.
+    child.stdout?.on("data", (bytes: Buffer) => this.#print(bytes));
+    child.stderr?.on("data", (bytes: Buffer) => {
       if (this.#complaint.length < maxComplaintBytes) this.#complaint += bytes.toString();
     });
     child.on("close", (code, killed) => this.#closed(code, killed));
@@ -108,6 +116,7 @@ function startProblem(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOEXEC")
     return "cannot be run: it is no program of this machine, or a script without a #! line";
+  if (code === "ETXTBSY") return "cannot be run: somebody is writing to it";
   if (code === "ENOENT") return "cannot be run: the interpreter of its #! line is not there";
   return `cannot be run: ${String(code ?? error.message)}`;
 }

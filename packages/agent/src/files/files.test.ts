@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -8,6 +10,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,6 +21,9 @@ import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { outputOf, request, type StartOptions, statusOf, until, untilEnded } from "../testing/job-store.ts";
 import { makeUser, needsRoot, openHome, type TestHome } from "../testing/run-as.ts";
+import { copyCommand } from "./command.ts";
+
+const mebibyte = 1024 * 1024;
 
 let home: TestHome;
 let folder: string;
@@ -112,6 +118,32 @@ describe("a job that writes files", () => {
     expect(await untilEnded(home.jobs, status.job)).toMatchObject({ state: "stopped" });
     expect(names()).toEqual([]);
   });
+});
+
+test("writing files takes the memory of a block, however much comes", async (context) => {
+  if (!existsSync("/proc/self/status")) context.skip("needs /proc");
+  const large = join(folder, "large");
+  writeFileSync(large, "");
+  truncateSync(large, 320 * mebibyte);
+  const command = copyCommand({ kind: "put", path: join(folder, "to"), into: false }, undefined);
+  const child = spawn(command[0]!, command.slice(1), { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = once(child, "close");
+  let told = "";
+  child.stdout.on("data", (bytes: Buffer) => void (told += bytes.toString()));
+  const peakBytes = (): number => {
+    const status = readFileSync(`/proc/${String(child.pid)}/status`, "utf8");
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+  };
+  let peak = 0;
+  for await (const bytes of readTrees(await findSources([large]))) {
+    if (!child.stdin.write(bytes)) await once(child.stdin, "drain");
+    // Told at 256 MiB; it is there until its input ends.
+    if (peak === 0 && told.split("progress").length > 4) peak = peakBytes();
+  }
+  child.stdin.end();
+  expect(await ended).toEqual([0, null]);
+  expect(peak).toBeGreaterThan(0);
+  expect(peak).toBeLessThan(224 * mebibyte);
 });
 
 describe("a job that reads files", () => {

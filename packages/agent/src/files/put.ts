@@ -46,15 +46,14 @@ export async function put(path: string, into: boolean): Promise<number> {
 
 /** One block after the other, so that nothing is on its way when it is stopped. */
 async function copy(writer: TreeWriter): Promise<void> {
-  const stop = stopped();
   // No blocking read: a thread that waits in one keeps the process from ending.
-  const input = (process.stdin as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  const { stdin } = process;
+  const idle = endedByOthers(stdin);
   let toldBytes = 0;
   let toldMs = performance.now();
-  for (;;) {
-    const next = await Promise.race([input.next(), stop, idle()]);
-    if (next.done === true) return;
-    await writer.write(next.value);
+  for await (const bytes of stdin as AsyncIterable<Uint8Array>) {
+    idle.refresh();
+    await writer.write(bytes);
     const isDue =
       writer.received - toldBytes >= tellEveryBytes ||
       (writer.received > toldBytes && performance.now() - toldMs >= tellEveryMs);
@@ -63,6 +62,7 @@ async function copy(writer: TreeWriter): Promise<void> {
     toldMs = performance.now();
     tell({ type: "progress", bytes: toldBytes });
   }
+  clearTimeout(idle);
 }
 
 class Stopped extends Error {
@@ -74,32 +74,22 @@ class Stopped extends Error {
   }
 }
 
-/** Rejects when the job is stopped. */
-function stopped(): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
+/**
+ * Ends the input with an error when the job is stopped, and when the timer is not refreshed for too long. The stream itself:
+ * a race of each read with one promise for the stop would keep every block that was read for as long as that promise is there.
+ */
+function endedByOthers(input: NodeJS.ReadStream): NodeJS.Timeout {
   for (const [signal, number] of [
     ["SIGTERM", 15],
     ["SIGINT", 2],
     ["SIGHUP", 1],
   ] as const) {
-    process.once(signal, () => reject(new Stopped(128 + number)));
+    process.once(signal, () => void input.destroy(new Stopped(128 + number)));
   }
-  return promise;
-}
-
-let idleTimer: NodeJS.Timeout | undefined;
-
-/** Rejects after too long a time without it being asked again. */
-function idle(): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
-  clearTimeout(idleTimer);
-  idleTimer = setTimeout(
-    () => reject(new Error("nothing came for an hour; whoever sends it is gone")),
+  return setTimeout(
+    () => void input.destroy(new Error("nothing came for an hour; whoever sends it is gone")),
     idleMs,
   );
-  return promise;
 }
 
 function tell(event: object): void {

@@ -5,7 +5,7 @@
 import type { agentMethods, Handlers, JobId, JobStartResult } from "@outpost/protocol";
 import type { Gate } from "../access/gate.ts";
 import type { AgentPeer, HeldJobs, HeldSessions } from "./context.ts";
-import { receiveInput } from "./job-input.ts";
+import { inputWindows, receiveInput } from "./job-input.ts";
 import { readJob } from "./job-read.ts";
 import { SentBytes } from "./sent-bytes.ts";
 import type { Starts } from "./starts.ts";
@@ -30,6 +30,7 @@ export function createHandlers(context: HandlerContext): Handlers<typeof agentMe
   const { jobs, sessions, gate, starts, peer, goodbye, certificateOutdated } = context;
   const answering = (job: JobId, start: () => Promise<JobStartResult>): Promise<JobStartResult> =>
     starts === undefined ? start() : starts.answering(job, start);
+  const windows = inputWindows();
   return {
     "job.start": async (params, call) => {
       // Whose session it is is known once the session host was asked. Else no turn may pass: a stop that comes right
@@ -64,7 +65,7 @@ export function createHandlers(context: HandlerContext): Handlers<typeof agentMe
     },
     "job.input": (params, call) => {
       gate.input(params.job);
-      return receiveInput(jobs, peer(), params, call);
+      return receiveInput(jobs, peer(), params, call, windows);
     },
     ...sessionHandlers(context),
     goodbye,

@@ -1,6 +1,6 @@
 /**
  * `job.input`: bytes for a job's standard input, written to its spool on disk. Credit is granted as they are written,
- * so that no more than one window is held in memory whatever the sender has.
+ * so that no more than its window is held in memory whatever the sender has.
  */
 import {
   type agentMethods,
@@ -9,11 +9,21 @@ import {
   type JobInputParams,
   limits,
   OutpostError,
+  WindowBudget,
 } from "@outpost/protocol";
 import type { AgentPeer, HeldJobs } from "./context.ts";
 
-/** How much may be on its way, in bytes: a few chunks, so that the next ones come while one is written. */
-const windowBytes = 4 * limits.maxChunkBytes;
+/** What may be on its way to all inputs of a connection together, in bytes: a host may run hundreds of jobs. */
+const totalBytes = 32 * 1024 * 1024;
+/** To each of very many, in bytes. */
+const minWindowBytes = 64 * 1024;
+/** To one of few, in bytes: a few chunks, so that the next ones come while one is written. */
+const maxWindowBytes = 4 * limits.maxChunkBytes;
+
+/** For one connection. */
+export function inputWindows(): WindowBudget {
+  return new WindowBudget({ totalBytes, minBytes: minWindowBytes, maxBytes: maxWindowBytes });
+}
 
 /**
  * Answers when the whole input is on disk. When the connection is cut or the sender cancels, what arrived stays, and
@@ -24,10 +34,12 @@ export async function receiveInput(
   peer: Pick<AgentPeer, "acceptStream">,
   params: JobInputParams,
   call: Call<typeof agentMethods, "job.input">,
+  windows: WindowBudget,
 ): Promise<{ size: number }> {
   const spool = await jobs.input(params.job);
   call.signal.throwIfAborted();
-  const start = { offset: spool.size, window: windowBytes };
+  using window = windows.open();
+  const start = { offset: spool.size, window: window.bytes };
   const done = Promise.withResolvers<{ size: number }>();
   let written = Promise.resolve();
   const fail = (error: unknown): void => {
@@ -38,7 +50,7 @@ export async function receiveInput(
     chunk(offset, bytes) {
       written = written
         .then(() => spool.write(offset, bytes))
-        .then(() => stream.grant(offset + bytes.byteLength + windowBytes));
+        .then(() => stream.grant(offset + bytes.byteLength + window.consumed(bytes.byteLength)));
       written.catch(fail);
     },
     end(error) {

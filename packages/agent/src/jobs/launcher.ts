@@ -45,20 +45,41 @@ export interface Launched {
 /** Starts a job in its directory. The fleet emulator has one that starts no process. */
 export type JobLauncher = Pick<Launcher, "launch">;
 
+/** A wrapper that was started. */
+export interface StartedProcess {
+  readonly pid: number;
+  /** Calls back when it has exited. */
+  readonly onExit: (listener: () => void) => void;
+}
+
+/** Starts `/bin/sh` with these arguments, as the leader of a session. @throws the system's error; nothing runs then */
+export type StartProcess = (argv: readonly string[], options: SpawnOptions) => Promise<StartedProcess>;
+
 export class Launcher {
   readonly #platform: Platform;
   readonly #clock: Clock;
   readonly #hostName: string;
   readonly #handed: string | undefined;
+  readonly #start: StartProcess;
   /** What a job would inherit by accident; Node opens nothing that stays open, so they are always the same. */
   readonly #strays = strayDescriptors();
 
-  /** @param handed where files for other users go; without it nothing runs as another */
-  constructor(platform: Platform, clock: Clock, hostName: string, handed?: string) {
+  /**
+   * @param handed where files for other users go; without it nothing runs as another
+   * @param start default: as a child of this process
+   */
+  constructor(
+    platform: Platform,
+    clock: Clock,
+    hostName: string,
+    handed?: string,
+    start: StartProcess = spawned,
+  ) {
     this.#platform = platform;
     this.#clock = clock;
     this.#hostName = hostName;
     this.#handed = handed;
+    this.#start = start;
   }
 
   /**
@@ -97,18 +118,18 @@ export class Launcher {
       const { retry } = spec;
       const empty = retry === undefined ? emptyExitRecord : emptyRetryingExitRecord();
       writeSync(files.exit, empty, 0, empty.length, 0);
-      const child = await this.#spawn(execution, retry, [
+      const wrapper = await this.#spawn(execution, retry, [
         stdin ?? "ignore",
         files.stdout,
         files.exit,
         files.stderr,
       ]);
-      const process = this.#record(directory, child, execution.program);
+      const process = this.#record(directory, wrapper.pid, execution.program);
       if (input !== undefined) closeSync(input);
       return {
         process,
         files,
-        onExit: (listener) => onceExited(child, listener),
+        onExit: wrapper.onExit,
         onFeederDied: feed?.onDied ?? (() => {}),
       };
     } catch (error) {
@@ -137,24 +158,27 @@ export class Launcher {
     { argv: command, cwd, environment, inherited }: Execution,
     retry: JobSpec["retry"],
     streams: Stdio,
-  ): Promise<ChildProcess> {
+  ): Promise<StartedProcess> {
     const argv = wrapped(command, retry);
     const stdio: Stdio = [...streams];
     inherited.forEach((file, index) => (stdio[firstInherited + index] = file));
     const strays = this.#strays.filter((fd) => stdio[fd] === undefined);
-    if (strays.length === 0) return spawned(argv, { cwd, environment, stdio });
+    if (strays.length === 0) return this.#start(argv, { cwd, environment, stdio });
     // Node leaves them as they are, but for those that it is given something else for.
     const nothing = openSync("/dev/null", "r");
     try {
       for (const stray of strays) stdio[stray] = nothing;
-      return await spawned(argv, { cwd, environment, stdio: Array.from(stdio, (each) => each ?? "ignore") });
+      return await this.#start(argv, {
+        cwd,
+        environment,
+        stdio: Array.from(stdio, (each) => each ?? "ignore"),
+      });
     } finally {
       closeSync(nothing);
     }
   }
 
-  #record(directory: JobDirectory, child: ChildProcess, program: string): ProcessRecord {
-    const pid = child.pid!;
+  #record(directory: JobDirectory, pid: number, program: string): ProcessRecord {
     const { bootId } = this.#platform;
     // Our child, so it cannot be gone and its pid reused before we have looked; at worst it is a zombie, and over.
     const startTime = this.#platform.startTime(pid) ?? "ended";
@@ -196,7 +220,7 @@ function openInline(directory: JobDirectory, bytes: Uint8Array): number {
   return openSync(path, "r");
 }
 
-interface SpawnOptions {
+export interface SpawnOptions {
   readonly cwd: string;
   readonly environment: Execution["environment"];
   readonly stdio: Stdio;
@@ -209,7 +233,10 @@ function wrapped(argv: readonly string[], retry: JobSpec["retry"]): string[] {
 }
 
 /** Node reports some failures by throwing and some by an event; both become a rejection here. */
-function spawned(argv: readonly string[], { cwd, environment, stdio }: SpawnOptions): Promise<ChildProcess> {
+function spawned(
+  argv: readonly string[],
+  { cwd, environment, stdio }: SpawnOptions,
+): Promise<StartedProcess> {
   const child = spawn("/bin/sh", argv, {
     cwd,
     env: environment,
@@ -218,7 +245,10 @@ function spawned(argv: readonly string[], { cwd, environment, stdio }: SpawnOpti
   });
   // It outlives us, and must not keep us.
   child.unref();
-  if (child.pid !== undefined) return Promise.resolve(child);
+  const { pid } = child;
+  if (pid !== undefined) {
+    return Promise.resolve({ pid, onExit: (listener) => onceExited(child, listener) });
+  }
   return new Promise((_, reject) => child.once("error", reject));
 }
 

@@ -175,6 +175,8 @@ export class RunningJob implements WatchedJob {
       graceMs: Math.max(0, stop.at + stop.graceMs - clock.now()),
       wrapperLives: () => this.#wrapperLives(),
       done: (survivors) => {
+        // That its wrapper is gone may not have been told yet.
+        this.#countRuns();
         this.#survivors = survivors;
         this.#phase = "draining";
         this.#record = this.#readRecord();

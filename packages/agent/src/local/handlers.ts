@@ -18,7 +18,7 @@ import {
 } from "@outpost/protocol";
 import type { Gate } from "../access/gate.ts";
 import type { HeldJobs } from "../handlers/context.ts";
-import { receiveInput } from "../handlers/job-input.ts";
+import { inputWindows, receiveInput } from "../handlers/job-input.ts";
 import { readJob } from "../handlers/job-read.ts";
 import { SentBytes } from "../handlers/sent-bytes.ts";
 import type { StartRequest } from "../jobs/index.ts";
@@ -50,6 +50,7 @@ const startExpiryMs = 60_000;
 export function createLocalHandlers(context: LocalHandlerContext): Handlers<typeof agentLocalMethods> {
   const { jobs, gate, host, clock, peer } = context;
   const user = operatorOf(context);
+  const windows = inputWindows();
   return {
     hello: (params) => greet(params, host, clock.now()),
     "job.start": (params, call) => {
@@ -79,7 +80,7 @@ export function createLocalHandlers(context: LocalHandlerContext): Handlers<type
       await gate.admitLocally(user, "job.remove", params.job).carryOut(() => jobs.remove(params.job));
       return {};
     },
-    "job.input": (params, call) => receiveInput(jobs, peer(), params, call),
+    "job.input": (params, call) => receiveInput(jobs, peer(), params, call, windows),
     "agent.status": () => context.status(),
   };
 }

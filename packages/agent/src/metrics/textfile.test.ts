@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FakeClock, readMetrics } from "@outpost/protocol/testing";
@@ -128,6 +128,23 @@ describe("the file", () => {
       await textfile[Symbol.asyncDispose]();
       expect(await readdir(folder)).toEqual([]);
       expect(clock.pending).toBe(0);
+    }));
+
+  test("is written through no link that somebody has put there", () =>
+    inFolder(async (file, folder) => {
+      const secret = join(folder, "secret");
+      await writeFile(secret, "as it was", { mode: 0o600 });
+      await symlink(secret, `${file}.new`);
+      await symlink(secret, file);
+      await using _textfile = new Textfile({
+        file,
+        clock: new FakeClock(),
+        log,
+        metrics: () => agentMetrics(reading),
+      });
+      await vi.waitUntil(async () => (await lstat(file)).isFile());
+      expect(await readFile(secret, "utf8")).toBe("as it was");
+      expect((await stat(secret)).mode & 0o777).toBe(0o600);
     }));
 
   test("where it cannot be written that is said once, and tried until it can", () =>

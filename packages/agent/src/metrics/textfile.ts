@@ -3,7 +3,7 @@
  * which the collector does not read, and renamed. When the agent leaves the file goes with it, so that nobody takes what was for
  * what is; of one that was killed the file's age tells (`node_textfile_mtime_seconds`).
  */
-import { chmod, rename, rm, writeFile } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import type { Clock } from "@outpost/protocol";
 import type { Logger } from "pino";
 import { exposition, type Metric } from "./exposition.ts";
@@ -64,9 +64,7 @@ export class Textfile implements AsyncDisposable {
     const { file, metrics, log } = this.#options;
     const fresh = `${file}.new`;
     try {
-      await writeFile(fresh, exposition(await metrics()));
-      // Whatever our umask: the collector is another user.
-      await chmod(fresh, 0o644);
+      await writeAnew(fresh, exposition(await metrics()));
       await rename(fresh, file);
       this.#isFailing = false;
     } catch (error) {
@@ -76,4 +74,16 @@ export class Textfile implements AsyncDisposable {
       this.#isFailing = true;
     }
   }
+}
+
+/**
+ * A file that nobody had before, and nothing else has: the folder may be one that others write to, and a link that waits
+ * there under its name would make us, root perhaps, write over whatever it leads to.
+ */
+async function writeAnew(file: string, text: string): Promise<void> {
+  await rm(file, { force: true });
+  await using handle = await open(file, "wx");
+  await handle.writeFile(text);
+  // Whatever our umask: the collector is another user.
+  await handle.chmod(0o644);
 }

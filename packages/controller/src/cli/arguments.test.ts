@@ -43,6 +43,17 @@ test.each([["--help"], ["web1", "-h"]])("help is asked for by %j", async (...arg
 describe("mistakes", () => {
   test.each([
     [["invoke"], /^TARGETS is missing/],
+    [["invoke", "", "--", "true"], /^TARGETS is empty/],
+    [["invoke", "--rerun", "4k7m", "failed", " "], /^TARGETS is empty/],
+    [
+      ["invoke", "web1", "web2", "--", "true"],
+      /"web2" could be; several hosts are one expression: web1,web2$/,
+    ],
+    [
+      ["invoke", "web1", "--batch", "-1", "--", "true"],
+      /^a value that begins with - is written --batch=VALUE$/,
+    ],
+    [["invoke", "web1", "-c", "-1"], /^a value that begins with - is written --command=VALUE$/],
     [["invoke", "web1", "ls", "-l"], /Did you mean: outpost invoke web1 -- ls -l$/],
     [
       ["invoke", "web1", "--name", "n", "ls", "a b"],

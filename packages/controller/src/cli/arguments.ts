@@ -82,7 +82,16 @@ function checkPositionals(
   }
   const extra = given[positionals.length];
   if (extra !== undefined && positionals.at(-1)?.several !== true) {
-    throw new UsageError(`there is nothing that ${JSON.stringify(extra)} could be`, name);
+    const isExpression = positionals.at(-1)?.name === "TARGETS";
+    const hint = isExpression
+      ? `; several hosts are one expression: ${given.slice(positionals.length - 1).join(",")}`
+      : "";
+    throw new UsageError(`there is nothing that ${JSON.stringify(extra)} could be${hint}`, name);
+  }
+  const empty = given.findIndex((text) => text.trim() === "");
+  if (empty !== -1) {
+    const { name: what, describe } = positionals[Math.min(empty, positionals.length - 1)]!;
+    throw new UsageError(`${what} is empty: ${describe}`, name);
   }
 }
 

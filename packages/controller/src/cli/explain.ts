@@ -11,7 +11,7 @@ export async function explain(
   reason: unknown,
 ): Promise<UsageError> {
   const complaint = await yargsComplaint(command, before);
-  const message = complaint ?? firstSentence(reason);
+  const message = complaint ?? dashedValue(command, reason) ?? firstSentence(reason);
   return new UsageError(`${message}${hint(command, message)}`, command.name);
 }
 
@@ -38,6 +38,15 @@ async function yargsComplaint(command: Command, before: readonly string[]): Prom
 
 function dashed(name: string): string {
   return name.length === 1 ? `-${name}` : `--${name}`;
+}
+
+/** `--batch -1`: the value looks like an option of its own. */
+function dashedValue({ options }: Command, reason: unknown): string | undefined {
+  const text = reason instanceof Error ? reason.message : "";
+  const [, given] = /^Option '(?:-\w, )?-{1,2}([\w-]+)[^']*' argument is ambiguous/.exec(text) ?? [];
+  if (given === undefined) return undefined;
+  const name = Object.keys(options).find((each) => options[each]!.short === given) ?? given;
+  return `a value that begins with - is written --${name}=VALUE`;
 }
 
 function firstSentence(reason: unknown): string {

@@ -10,12 +10,12 @@ import { ExitCode, exitCodeOf } from "../client/exit-code.ts";
 import type { Client, Job, JobEvent, StartOptions } from "../client/index.ts";
 import { defaultExpiresMs } from "../client/start.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
-import { rendererFor, type Renderer, type RendererOptions } from "./render/renderer.ts";
+import type { Renderer, RendererOptions } from "./render/renderer.ts";
+import { rendererFor } from "./render/renderer-for.ts";
 import { clockText } from "./render/ending.ts";
 import { isBrokenPipe, say } from "./render/sink.ts";
 import { foldedNames } from "./render/names.ts";
 import type { RolloutFollower } from "./rollout-follower.ts";
-import { sayOrder } from "./say-order.ts";
 
 /** @returns the exit code */
 export async function runInForeground(
@@ -24,14 +24,13 @@ export async function runInForeground(
   rendering: RendererOptions,
 ): Promise<number> {
   const renderer = await rendererFor(rendering);
-  const run = new ForegroundRun(client, renderer, options, rendering);
+  const run = new ForegroundRun(renderer, options, rendering);
   using _interrupts = onInterrupt((count) => run.interrupted(count));
-  await sayOrder(options);
+  if (options.rollout !== undefined) await (await import("./say-order.ts")).sayOrder(options);
   return await run.follow(await client.start({ ...options, receiving: true }));
 }
 
 class ForegroundRun {
-  readonly #client: Client;
   readonly #renderer: Renderer;
   readonly #options: StartOptions;
   readonly #narrates: boolean;
@@ -46,8 +45,7 @@ class ForegroundRun {
   /** The controller has answered: it has told the hosts, or tells them when they are connected again. */
   #stopArrived = false;
 
-  constructor(client: Client, renderer: Renderer, options: StartOptions, { format }: RendererOptions) {
-    this.#client = client;
+  constructor(renderer: Renderer, options: StartOptions, { format }: RendererOptions) {
     this.#renderer = renderer;
     this.#options = options;
     this.#narrates = format !== "json" && format !== "ndjson";
@@ -92,7 +90,6 @@ class ForegroundRun {
     if (job.rollout === undefined) return undefined;
     const { RolloutFollower } = await import("./rollout-follower.ts");
     return new RolloutFollower({
-      client: this.#client,
       job,
       asks: true,
       narrates: this.#narrates,
@@ -119,7 +116,6 @@ class ForegroundRun {
       await this.#follower?.event(event);
     }
     await this.#renderer.finish();
-    if (this.#narrates) await this.#follower?.finished();
     await this.#inputProblem(job);
     await this.#sayQueued(job);
     return this.#interrupts > 0 ? ExitCode.interrupted : this.#exitCode;

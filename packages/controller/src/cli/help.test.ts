@@ -15,6 +15,17 @@ describe.each(Object.entries(commands))("%s", (name, { load, hidden }) => {
     expect(help).toContain("Examples:");
   });
 
+  test("its examples are not broken, however narrow the terminal is, and the rest of the help fits", async () => {
+    const command = await load();
+    const lines = (await commandHelp(command, 60)).split("\n");
+    for (const [example] of command.examples)
+      expect(lines.some((line) => line === `  ${example}` || line.startsWith(`  ${example}    # `))).toBe(
+        true,
+      );
+    const examples = new Set(command.examples.map(([example]) => `  ${example}`));
+    for (const line of lines) if (!examples.has(line)) expect(line.length).toBeLessThanOrEqual(60);
+  });
+
   test("its examples call it", async () => {
     for (const [example] of (await load()).examples) expect(example).toContain(`outpost ${name}`);
   });
@@ -36,11 +47,11 @@ test("the help of job wait, as a whole", async () => {
     Wait until a job has ended on all its hosts, or with --any on one. Leaves its output where it is.
 
     Options:
-      -h, --help     Show help                                                                 [boolean]
-          --any      Until one host's job has ended                                            [boolean]
-          --timeout  How long at most; then the exit code is 124 and the job goes on            [string]
-          --output   For people, or for programs: one JSON document, or one JSON object per line
-                     [default: text]                        [string] [choices: "text", "json", "ndjson"]
+      -h, --help                     Show help
+          --any                      Until one host's job has ended
+          --timeout DURATION         How long at most; then the exit code is 124 and the job goes on
+          --output text|json|ndjson  For people, or for programs: one JSON document, or one JSON object
+                                     per line [default: text]
 
     Examples:
       outpost job wait 4k7m

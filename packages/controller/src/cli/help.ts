@@ -1,13 +1,13 @@
 /** `--help`, from the commands' tables, laid out by yargs. */
 import yargs, { type Argv } from "yargs";
-import type { Command, Option } from "./command.ts";
+import type { Command } from "./command.ts";
 import { terminalColumns } from "./render/terminal.ts";
 
 /** No wider than this, in columns: long lines are hard to read. */
 const maxColumns = 110;
 
 function helpColumns(): number {
-  return Math.min(maxColumns, terminalColumns() ?? 100);
+  return Math.min(maxColumns, terminalColumns() ?? 80);
 }
 
 /** yargs as it would read this command. */
@@ -29,12 +29,43 @@ export function commandLine(command: Command, args: readonly string[]): Argv {
 }
 
 /** @param columns how wide it may be */
-export function commandHelp(command: Command, columns = helpColumns()): Promise<string> {
-  const argv = withOptions(base([], `outpost ${command.name}`).wrap(columns), command).usage(
+export async function commandHelp(command: Command, columns = helpColumns()): Promise<string> {
+  const argv = withShownOptions(base([], `outpost ${command.name}`).wrap(columns), command).usage(
     [...command.usage.map((line) => `outpost ${line}`), "", command.description].join("\n"),
   );
-  const epilogue = [positionalsText(command), command.epilogue].filter((text) => text !== undefined);
-  return argv.epilogue(epilogue.join("\n\n")).getHelp();
+  const options = await argv.getHelp();
+  const about = [positionalsText(command), command.epilogue].filter((text) => text !== undefined);
+  const epilogue = about.map((text) =>
+    text
+      .split("\n")
+      .map((line) => wrapped(line, columns))
+      .join("\n"),
+  );
+  return [options, examplesText(command, columns), ...epilogue].join("\n\n");
+}
+
+/** Commands as they are to be typed, never broken; what they do stands behind them, or above where that has no room. */
+function examplesText({ examples }: Command, columns: number): string {
+  const behind = examples.map(([command, what]) => `  ${command}${what === "" ? "" : `    # ${what}`}`);
+  const above = examples.flatMap(([command, what]) => {
+    return [...(what === "" ? [] : [wrapped(what, columns, "  # ")]), `  ${command}`];
+  });
+  const fits = behind.every((line, at) => line.length <= columns || examples[at]![1] === "");
+  return ["Examples:", ...(fits ? behind : above)].join("\n");
+}
+
+/** @param indent before each line */
+function wrapped(text: string, columns: number, indent = ""): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && indent.length + longer.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line].map((each) => indent + each).join("\n");
 }
 
 /** @param entries the commands, each with what it is for */
@@ -47,7 +78,7 @@ export function groupHelp(
   const width = Math.max(...entries.map(([command]) => command.length)) + 2;
   const lines = entries.map(([command, summary]) => `  ${command.padEnd(width)}${summary}`);
   const script = name === "" ? "outpost" : `outpost ${name}`;
-  return base([], script)
+  return withHelpShown(base([], script))
     .usage(`${script} COMMAND\n\n${description}\n\nCommands:\n${lines.join("\n")}`)
     .epilogue(epilogue)
     .getHelp();
@@ -64,23 +95,37 @@ function base(args: readonly string[], scriptName: string): Argv {
     .exitProcess(false);
 }
 
-function withOptions(argv: Argv, { options, examples }: Command): Argv {
+/** As they are read. */
+function withOptions(argv: Argv, { options }: Command): Argv {
   let built = argv;
-  for (const [name, option] of Object.entries(options)) built = built.option(name, yargsOption(option));
-  for (const [command, what] of examples)
-    built = built.example(what === "" ? command : `${command}    # ${what}`, "");
+  for (const [name, { kind, short, choices }] of Object.entries(options)) {
+    built = built.option(name, {
+      ...(kind === "flag" ? { type: "boolean" as const } : { type: "string" as const, requiresArg: true }),
+      ...(kind === "list" ? { array: true, nargs: 1 } : {}),
+      ...(short === undefined ? {} : { alias: short }),
+      ...(choices === undefined ? {} : { choices }),
+    });
+  }
   return built;
 }
 
-function yargsOption({ kind, describe, short, choices, defaultText, group }: Option<unknown>) {
-  return {
-    ...(group === undefined ? {} : { group: `${group}:` }),
-    describe: defaultText === undefined ? describe : `${describe} [default: ${defaultText}]`,
-    ...(kind === "flag" ? { type: "boolean" as const } : { type: "string" as const, requiresArg: true }),
-    ...(kind === "list" ? { array: true, nargs: 1 } : {}),
-    ...(short === undefined ? {} : { alias: short }),
-    ...(choices === undefined ? {} : { choices }),
-  };
+/** As the others: yargs would say that it is a boolean. */
+function withHelpShown(argv: Argv): Argv {
+  return argv.help(false).option("help", { alias: "h", describe: "Show help" });
+}
+
+/** As they are shown: `--canary N|N%`. To yargs that is their name, and nothing is read with it. */
+function withShownOptions(argv: Argv, { options }: Command): Argv {
+  let built = withHelpShown(argv);
+  for (const [name, option] of Object.entries(options)) {
+    const { kind, describe, short, argument = "TEXT", defaultText, group } = option;
+    built = built.option(kind === "flag" ? name : `${name} ${argument}`, {
+      ...(group === undefined ? {} : { group: `${group}:` }),
+      describe: defaultText === undefined ? describe : `${describe} [default: ${defaultText}]`,
+      ...(short === undefined ? {} : { alias: short }),
+    });
+  }
+  return built;
 }
 
 function positionalsText({ positionals }: Command): string | undefined {

@@ -1,9 +1,10 @@
 /** The hosts, once or as they come and go. */
 import { ErrorCode, type HostInfo, OutpostError } from "@outpost/protocol";
+import { factNames } from "@outpost/protocol/targets";
 import type { Client } from "../client/index.ts";
 import { ExitCode } from "../client/exit-code.ts";
 import type { OutputFormat } from "./command.ts";
-import { factValue, isFactKey, knownFacts } from "./render/fact-value.ts";
+import { factValue, isFactKey } from "./render/fact-value.ts";
 import { hostCounts, shownState, type ShownState } from "./render/host-state.ts";
 import { hostTable } from "./render/host-table.ts";
 import { print } from "./render/records.ts";
@@ -69,7 +70,7 @@ function checkKeys(keys: readonly string[], hosts: readonly HostInfo[]): void {
   if (unknown === undefined || hosts.length === 0) return;
   throw new OutpostError(
     ErrorCode.invalidArgument,
-    `--facts: ${unknown} is no fact, and none of these hosts has a label of that name; facts are ${knownFacts.join(", ")}, ` +
+    `--facts: ${unknown} is no fact, and none of these hosts has a label of that name; facts are ${factNames.join(", ")}, ` +
       "and fact.NAME what a host's own programs say",
     { data: { key: unknown } },
   );

@@ -21,3 +21,18 @@ export function dieOfInterrupt(): void {
   process.removeAllListeners("SIGINT");
   void Promise.race([hideFooter(), setTimeout(footerMs)]).then(() => process.kill(process.pid, "SIGINT"));
 }
+
+/** Calls back when this process is to end for another reason: its terminal is gone, or somebody has sent SIGTERM. The second
+ * time it ends at once. */
+export function onTermination(callback: (signal: NodeJS.Signals) => void): Disposable {
+  const signals = ["SIGTERM", "SIGHUP"] as const;
+  const forget = (): void => {
+    for (const signal of signals) process.off(signal, listener);
+  };
+  const listener = (signal: NodeJS.Signals): void => {
+    forget();
+    callback(signal);
+  };
+  for (const signal of signals) process.on(signal, listener);
+  return { [Symbol.dispose]: forget };
+}

@@ -75,5 +75,7 @@ function stateText({ state, counts, hosts, rollout }: FanOutInfo): string {
     return `${what} (${String(rollout.begun)}/${String(hosts)}${stage})`;
   }
   const count = counts[state];
+  // Its jobs have completed by themselves.
+  if (state === "completed" && rollout?.check !== undefined && rollout.failures > 0) return "check failed";
   return count === undefined || count === hosts ? state : `${state} (${String(count)})`;
 }

@@ -4,7 +4,7 @@ import type { Client, StartOptions } from "../client/index.ts";
 import { choice, flag, type Given, list, type Positional, under, value } from "./command.ts";
 import { parseDuration } from "./duration.ts";
 import { configurationOptions } from "./configuration-options.ts";
-import { kindPositional, parseKinds, type RerunKind, rerunOptions } from "./rerun-options.ts";
+import { type GivenStart, kindPositional, parseKinds, type Rerun, rerunOptions } from "./rerun-options.ts";
 import { rolloutOptions, rolloutStart } from "./rollout-options.ts";
 import { readSecrets, secretOptions } from "./secret-options.ts";
 import { unreadableText } from "./unreadable.ts";
@@ -81,19 +81,6 @@ export function parseRemoteDirectory(text: string): string {
 }
 
 type JobGiven = Given<typeof jobOptions>;
-
-/** What is given on the command line: a job, or what is to be different of an earlier one that is run again. */
-export interface GivenStart extends Omit<StartOptions, "command"> {
-  /** Absent only with `rerun`. */
-  readonly command: StartOptions["command"] | undefined;
-  readonly rerun: Rerun | undefined;
-}
-
-export interface Rerun {
-  /** An id, the beginning of one, or a name. */
-  readonly job: string;
-  readonly kinds: ReadonlySet<RerunKind>;
-}
 
 /** @param name of the command, for errors. @throws UsageError; OutpostError `invalid_argument` for an unreadable script */
 export async function startOptions(name: string, given: JobGiven): Promise<GivenStart> {

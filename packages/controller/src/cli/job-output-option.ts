@@ -1,20 +1,17 @@
 /** How a job's answer is shown: the options of every command that receives one. */
-import { choice, flag, type Given, type Option, value } from "./command.ts";
-import type { RendererOptions } from "./render/renderer.ts";
+import { choice, flag, type Given, type Option, type OutputFormat, value } from "./command.ts";
+import type { JobOutputFormat, RendererOptions } from "./render/renderer.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** `stream`: as it comes · `group`: equal answers together, at the end · `table`: a row for each host · for programs: `json`, one
- * document at the end, or `ndjson`, each event a line. */
-export type JobOutputFormat = "stream" | "group" | "table" | "json" | "ndjson";
 const formats: readonly JobOutputFormat[] = ["stream", "group", "table", "json", "ndjson"];
 
 const output: Option<JobOutputFormat> = {
   kind: "value",
   describe:
-    "As it comes; equal answers together, at the end; a row for each host; or for programs: one JSON document, or one JSON " +
-    "object per event",
+    "stream: as it comes; group: equal answers together, at the end; table: a row for each host; for programs json, one " +
+    "document, or ndjson, an object for each event",
   choices: formats,
-  argument: formats.join("|"),
+  argument: "FORMAT",
   defaultText: "stream",
   read: ([text = "stream"]) => {
     // What `stream` is called where records are printed.
@@ -75,4 +72,9 @@ export function renderingOf(
     prefix: !options["no-prefix"],
     color,
   };
+}
+
+/** In which format records are printed (a plan, a job's id) where a job's output was asked for in this one. */
+export function recordsFormat(format: JobOutputFormat): OutputFormat {
+  return format === "json" || format === "ndjson" ? format : "text";
 }

@@ -1,8 +1,9 @@
 /** How a job stands, once or as it goes. */
 import type { FanOutState } from "@outpost/protocol";
 import { ExitCode } from "../client/exit-code.ts";
-import type { Client, Job, JobView } from "../client/index.ts";
+import type { Job, JobView } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
+import { endingText } from "./render/ending.ts";
 import { jobViewText } from "./render/job-view.ts";
 import { allNames } from "./render/names.ts";
 import { printable, printableLines } from "./render/printable.ts";
@@ -10,38 +11,29 @@ import { print } from "./render/records.ts";
 import { watchIntervalMs } from "./watch-options.ts";
 
 /** @param everyHost true: a row for each host, however many there are. @returns the exit code */
-export async function showJob(
-  client: Client,
-  job: Job,
-  format: OutputFormat,
-  everyHost: boolean,
-): Promise<number> {
+export async function showJob(job: Job, format: OutputFormat, everyHost: boolean): Promise<number> {
   const view = await job.show();
-  const text = async (): Promise<string> => pictureOf(client, view, everyHost);
+  const text = async (): Promise<string> => pictureOf(job, view, everyHost);
   await print(format, { json: view, records: view.jobs, text });
   return ExitCode.succeeded;
 }
 
 /** With the hosts where its check has failed, which have succeeded by themselves. */
-async function pictureOf(client: Client, view: JobView, everyHost: boolean): Promise<string> {
+async function pictureOf(job: Job, view: JobView, everyHost: boolean): Promise<string> {
   const text = jobViewText(view, Date.now(), everyHost);
-  const { check, failures = 0 } = view.fanout.rollout ?? {};
-  if (check === undefined || failures === 0) return text;
-  const { checkFailures } = await import("./check-failures.ts");
-  const lines: string[] = [];
-  for (const [why, names] of await checkFailures(client, check)) {
-    lines.push(`check failed on ${await allNames(names)}: ${why}`);
+  if ((view.fanout.rollout?.failures ?? 0) === 0) return text;
+  const byEnding = new Map<string, string[]>();
+  for (const check of await job.failedChecks()) {
+    const why = endingText(check);
+    byEnding.set(why, [...(byEnding.get(why) ?? []), check.host]);
   }
+  const lines: string[] = [];
+  for (const [why, names] of byEnding) lines.push(`check failed on ${await allNames(names)}: ${why}`);
   return lines.length === 0 ? text : `${text}\n\n${lines.join("\n")}`;
 }
 
 /** Until it has ended, or somebody leaves. @returns the exit code */
-export async function watchJob(
-  client: Client,
-  job: Job,
-  format: OutputFormat,
-  everyHost: boolean,
-): Promise<number> {
+export async function watchJob(job: Job, format: OutputFormat, everyHost: boolean): Promise<number> {
   let last: JobView | undefined;
   const isOver = (): boolean => last !== undefined && hasEnded(last);
   const load = async (): Promise<JobView> => (last = await job.show());
@@ -61,7 +53,7 @@ export async function watchJob(
     isOver,
     render: async (_columns, rows) => {
       const view = await load();
-      const lines = printableLines(await pictureOf(client, view, everyHost)).split("\n");
+      const lines = printableLines(await pictureOf(job, view, everyHost)).split("\n");
       return fitHeight(lines, printable(statusLine(view)), rows);
     },
   });

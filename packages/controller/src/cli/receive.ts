@@ -2,7 +2,8 @@
 import { ExitCode } from "../client/exit-code.ts";
 import type { Client, Job, ReceiveOptions, SummaryEvent } from "../client/index.ts";
 import { dieOfInterrupt, onInterrupt } from "./interrupts.ts";
-import { rendererFor, type RendererOptions } from "./render/renderer.ts";
+import type { RendererOptions } from "./render/renderer.ts";
+import { rendererFor } from "./render/renderer-for.ts";
 import { foldedNames } from "./render/names.ts";
 import { say } from "./render/sink.ts";
 import type { RolloutFollower } from "./rollout-follower.ts";
@@ -33,7 +34,7 @@ export async function receiveJob(
       .catch(() => {})
       .finally(() => ending.abort());
   using _interrupts = onInterrupt((count) => (count === 1 ? leave() : dieOfInterrupt()));
-  using follower = options.follow ? await followerOf(client, job, narrates) : undefined;
+  using follower = options.follow ? await followerOf(job, narrates) : undefined;
   let isEmpty = true;
   let summary: SummaryEvent | undefined;
   try {
@@ -54,16 +55,15 @@ export async function receiveJob(
     return ExitCode.interrupted;
   }
   await renderer.finish();
-  if (narrates) await follower?.finished();
   if (options.remove) await remove(job, summary);
   return summary?.exitCode ?? ExitCode.unknown;
 }
 
 /** Whoever looks on is told how the roll-out goes, and asked nothing: that is for whoever has started it. */
-async function followerOf(client: Client, job: Job, narrates: boolean): Promise<RolloutFollower | undefined> {
+async function followerOf(job: Job, narrates: boolean): Promise<RolloutFollower | undefined> {
   if (job.rollout === undefined) return undefined;
   const { RolloutFollower } = await import("./rollout-follower.ts");
-  return new RolloutFollower({ client, job, asks: false, narrates, leave: () => {} });
+  return new RolloutFollower({ job, asks: false, narrates, leave: () => {} });
 }
 
 function receiveOptions(options: ReceiveCommandOptions): ReceiveOptions {

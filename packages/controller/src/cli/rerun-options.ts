@@ -1,4 +1,5 @@
 /** What `--rerun JOB KIND[,KIND]` and `--plan` are on the command line. */
+import type { StartOptions } from "../client/index.ts";
 import { flag, type Positional, value } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -30,6 +31,19 @@ export const kindPositional: Positional = {
   when: "rerun",
   choices: rerunKinds,
 };
+
+/** What is given on the command line: a job, or what is to be different of an earlier one that is run again. */
+export interface GivenStart extends Omit<StartOptions, "command"> {
+  /** Absent only with `rerun`. */
+  readonly command: StartOptions["command"] | undefined;
+  readonly rerun: Rerun | undefined;
+}
+
+export interface Rerun {
+  /** An id, the beginning of one, or a name. */
+  readonly job: string;
+  readonly kinds: ReadonlySet<RerunKind>;
+}
 
 /** @param command for errors. @throws UsageError */
 export function parseKinds(text: string, command: string): ReadonlySet<RerunKind> {

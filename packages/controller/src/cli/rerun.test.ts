@@ -10,8 +10,7 @@ import {
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import type { Client } from "../client/index.ts";
-import type { GivenStart } from "./job-options.ts";
-import { type RerunKind, rerunKinds } from "./rerun-options.ts";
+import { type GivenStart, type RerunKind, rerunKinds } from "./rerun-options.ts";
 import { resolved } from "./rerun.ts";
 
 const job = newJobId();
@@ -29,6 +28,7 @@ function info(
 
 const jobs: readonly JobInfo[] = [
   info("ok1", "completed"),
+  info("sick1", "completed"),
   info("bad1", "failed"),
   info("bad2", "failed", {}, "start_failed"),
   info("slow1", "failed", {}, "timed_out"),
@@ -57,7 +57,11 @@ interface Earlier {
 
 function clientWith({ spec: more, hadSecrets = false }: Earlier = {}): Client {
   const answer: FanOutSpecResult = { spec: { ...spec, ...more }, mode: "keep", hadSecrets };
-  const found = { id: job, show: () => Promise.resolve({ fanout: { job }, jobs }) };
+  const found = {
+    id: job,
+    show: () => Promise.resolve({ fanout: { job, rollout: { failures: 1 } }, jobs }),
+    failedChecks: () => Promise.resolve([{ host: "sick1", state: "failed" }]),
+  };
   return {
     job: () => Promise.resolve(found),
     spec: () => Promise.resolve(answer),
@@ -82,7 +86,7 @@ function again(
 
 describe("on which hosts", () => {
   test.each<[RerunKind, string]>([
-    ["failed", "bad[1-2]"],
+    ["failed", "bad[1-2],sick1"],
     ["timed-out", "slow1"],
     // On away1 it may still run.
     ["unreachable", "gone[1-2]"],
@@ -130,7 +134,7 @@ describe("with what", () => {
   test("another command takes nothing of it but the hosts", async () => {
     const command = { kind: "exec" as const, argv: ["true"] };
     const start = await again(["failed"], { command }, { hadSecrets: true });
-    expect(start).toMatchObject({ command, targets: "bad[1-2]" });
+    expect(start).toMatchObject({ command, targets: "bad[1-2],sick1" });
     expect(start.env).toBeUndefined();
   });
 

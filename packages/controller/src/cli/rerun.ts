@@ -1,10 +1,10 @@
 /** `--rerun`: from an earlier job, and what is to be different, to the job that runs it again. */
-import { ErrorCode, type JobInfo, type JobSpec, OutpostError } from "@outpost/protocol";
+import { ErrorCode, type JobSpec, OutpostError } from "@outpost/protocol";
 import { outcomeOf } from "../client/exit-code.ts";
-import type { Client, ExitEvent, JobView, StartOptions } from "../client/index.ts";
+import type { Client, ExitEvent, Job, StartOptions } from "../client/index.ts";
+import { withFailedChecks } from "../client/failed-checks.ts";
 import { exitOf } from "./job-exit.ts";
-import type { GivenStart, Rerun } from "./job-options.ts";
-import type { RerunKind } from "./rerun-options.ts";
+import type { GivenStart, Rerun, RerunKind } from "./rerun-options.ts";
 import { say } from "./render/sink.ts";
 
 /**
@@ -18,7 +18,7 @@ export async function resolved(
   rerun: Rerun,
 ): Promise<StartOptions> {
   const job = await client.job(rerun.job);
-  const { targets, running } = await hostsOf(client, await job.show(), rerun, given.targets);
+  const { targets, running } = await hostsOf(client, job, rerun, given.targets);
   if (running.length > 0) {
     const { foldedNames } = await import("./render/names.ts");
     await say(`not run again on ${await foldedNames(running)}: it has not ended there`);
@@ -74,7 +74,7 @@ function again(
 /** Where the job came out as wanted; where it has not ended it may still run, and is not run a second time. */
 async function hostsOf(
   client: Client,
-  { fanout, jobs }: JobView,
+  earlier: Job,
   { job, kinds }: Rerun,
   narrowing: string | undefined,
 ): Promise<{ readonly targets: string; readonly running: readonly string[] }> {
@@ -82,9 +82,13 @@ async function hostsOf(
     narrowing === undefined
       ? undefined
       : new Set<string>((await client.hosts(narrowing)).map(({ name }) => name));
-  const wanted = jobs.filter((info) => isOneOf(info, kinds) && allowed?.has(info.host) !== false);
-  const hosts = wanted.filter(hasEnded).map(({ host }) => host);
-  const running = wanted.filter((info) => !hasEnded(info)).map(({ host }) => host);
+  const { fanout, jobs } = await earlier.show();
+  const checks = (fanout.rollout?.failures ?? 0) === 0 ? [] : await earlier.failedChecks();
+  const wanted = withFailedChecks(jobs.map(exitOf), checks).filter(
+    (exit) => (kinds.has("all") || kinds.has(kindOf(exit))) && allowed?.has(exit.host) !== false,
+  );
+  const hosts = wanted.filter(({ ended }) => ended).map(({ host }) => host);
+  const running = wanted.filter(({ ended }) => !ended).map(({ host }) => host);
   if (hosts.length === 0) {
     const where = narrowing === undefined ? "" : ` among ${narrowing}`;
     const which = kinds.has("all") ? "has ended on no host" : `is ${[...kinds].join(" or ")} on no host`;
@@ -96,14 +100,6 @@ async function hostsOf(
   return { targets: fold(hosts), running };
 }
 
-function isOneOf(info: JobInfo, kinds: ReadonlySet<RerunKind>): boolean {
-  return kinds.has("all") || kinds.has(kindOf(exitOf(info)));
-}
-
-function hasEnded({ status }: JobInfo): boolean {
-  return status.state !== "pending" && status.state !== "running";
-}
-
 function kindOf(exit: ExitEvent): RerunKind {
   const outcome = outcomeOf(exit);
   switch (outcome) {
@@ -111,6 +107,8 @@ function kindOf(exit: ExitEvent): RerunKind {
       return "timed-out";
     case "notBegun":
       return "not-begun";
+    case "checkFailed":
+      return "failed";
     case "failed":
     case "stopped":
     case "lost":

@@ -1,13 +1,12 @@
 /** Follows a roll-out beside the output of its jobs: says how it goes on, and asks where it was told to. */
 import type { RolloutInfo } from "@outpost/protocol";
-import type { Client, ExitEvent, Job, JobEvent } from "../client/index.ts";
+import type { ExitEvent, Job, JobEvent } from "../client/index.ts";
 import { outcomeOf } from "../client/exit-code.ts";
 import { say } from "./render/sink.ts";
 import { rolloutNotice, stageText } from "./rollout-notices.ts";
 import { canAsk, RolloutQuestion } from "./rollout-question.ts";
 
 export interface RolloutFollowerOptions {
-  readonly client: Client;
   readonly job: Job;
   /** True: a question may be asked, if there is a terminal. */
   readonly asks: boolean;
@@ -41,19 +40,6 @@ export class RolloutFollower implements Disposable {
   async event(event: JobEvent): Promise<void> {
     if (event.type === "exit") this.#exit(event);
     else if (event.type === "rollout") await this.#rollout(event.rollout);
-  }
-
-  /** Says on which hosts its check has failed: they have succeeded by themselves, and stand so in the summary. */
-  async finished(): Promise<void> {
-    const check = this.#before?.check;
-    if (check === undefined || this.#before?.failures === 0) return;
-    const { checkFailures } = await import("./check-failures.ts");
-    for (const [text, names] of await checkFailures(this.#options.client, check)) {
-      const { foldedNames } = await import("./render/names.ts");
-      await say(
-        `${await foldedNames(names)}: check: ${text}; what it said: outpost job receive ${check} --keep`,
-      );
-    }
   }
 
   /** Nothing is asked or told from here on. */

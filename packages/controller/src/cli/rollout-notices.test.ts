@@ -57,7 +57,7 @@ describe("a line for a change", () => {
       "too many failures",
       { ...base, state: "stopped", reason: "max_failures", failures: 11, check },
       base,
-      "the roll-out was stopped: 11 hosts failed, of 10 allowed",
+      "the roll-out was stopped: 11 hosts have failed, and only 10 may",
     ],
     [
       "a stop",

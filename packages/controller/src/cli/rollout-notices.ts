@@ -31,7 +31,7 @@ export function rolloutNotice(
         const see = rollout.check === undefined ? "" : ` (see outpost job receive ${rollout.check} --keep)`;
         return `${stageText(rollout)} has ended and is being checked${see}`;
       }
-      return `${stageText(rollout)} has ended; the next one begins ${until === undefined ? "soon" : `in ${durationText(until - now)}`}`;
+      return `${stageText(rollout)} has ended; the next one begins ${until === undefined ? "soon" : `in ${durationText(Math.ceil((until - now) / 1000) * 1000)}`}`;
     case "paused":
       return `${pausedText(rollout, job.hosts)}; to go on: outpost job resume ${job.title}`;
     case "stopped":
@@ -54,7 +54,9 @@ export function pausedText(rollout: RolloutInfo, hosts: number): string {
 function stoppedText(rollout: RolloutInfo): string {
   const { reason, by, failures, maxFailures = 0 } = rollout;
   if (reason !== "max_failures") return `the roll-out was stopped${byText(by)}`;
-  return `the roll-out was stopped: ${hostsText(failures)} failed, of ${String(maxFailures)} allowed`;
+  const have = failures === 1 ? "has" : "have";
+  const may = maxFailures === 0 ? "none may" : `only ${String(maxFailures)} may`;
+  return `the roll-out was stopped: ${hostsText(failures)} ${have} failed, and ${may}`;
 }
 
 /** How it stands, in one line. */

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { readArguments } from "./arguments.ts";
 import type { Given } from "./command.ts";
 import { invoke } from "./commands/invoke.ts";
-import { type GivenStart, jobOptions, startOptions } from "./job-options.ts";
+import { jobOptions, startOptions } from "./job-options.ts";
+import type { GivenStart } from "./rerun-options.ts";
 import { parseShare } from "./rollout-options.ts";
 
 /** What `outpost invoke` makes of its arguments. */
@@ -48,6 +49,10 @@ test.each([
 test("a seed is drawn where none is given", async () => {
   const { rollout } = await web("--batch", "1", "--order", "random");
   expect(rollout?.order).toEqual({ kind: "random", seed: expect.any(Number) as number });
+});
+
+test("a check that says nothing is none: it would succeed everywhere", async () => {
+  await expect(web("--check", " ")).rejects.toThrow("would succeed everywhere");
 });
 
 test("a check is shell text, run as the job itself", async () => {

@@ -29,7 +29,7 @@ export const rolloutOptions = {
     check: value(
       "Shell text that is run on the hosts of each stage when they are done: where it fails, the host has failed. " +
         "With it no host may fail by default",
-      { argument: "TEXT" },
+      { argument: "TEXT", parse: parseCheck },
     ),
     "max-failures": value("With more failed hosts than this nothing more begins", {
       argument: "N|N%",
@@ -130,6 +130,11 @@ function rolloutOf(name: string, given: RolloutGiven): Rollout | undefined {
     ...(confirm ? { confirm } : {}),
     ...(maxFailures === undefined ? {} : { maxFailures }),
   };
+}
+
+function parseCheck(text: string): string {
+  if (text.trim() === "") throw new Error("would succeed everywhere");
+  return text;
 }
 
 /** A number or a percentage above 0. */

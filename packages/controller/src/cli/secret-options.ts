@@ -32,11 +32,12 @@ function parseFile(text: string): readonly [name: string, path: string] {
   return [name, text.slice(at + 1)];
 }
 
-/** @param command for errors. @throws UsageError for a variable that is not set, or a file that cannot be read */
+/** @param command for errors. @returns undefined when there are none. @throws UsageError for a variable that is not set, or a file that cannot be read */
 export async function readSecrets(
   command: string,
   options: Given<typeof secretOptions>["options"],
-): Promise<SecretOptions> {
+): Promise<SecretOptions | undefined> {
+  if (options["env-secret"].length + options["secret-file"].length === 0) return undefined;
   const env = options["env-secret"].map((name) => [name, variable(command, name)] as const);
   const files = options["secret-file"].map(
     async ([name, path]) => [name, await content(command, path)] as const,

@@ -1,6 +1,7 @@
 /** What a wait found. */
 import { summarise } from "../client/summary.ts";
-import { ExitCode } from "../client/exit-code.ts";
+import { ExitCode, outcomeOf } from "../client/exit-code.ts";
+import { withFailedChecks } from "../client/failed-checks.ts";
 import type { Job, JobView } from "../client/index.ts";
 import type { OutputFormat } from "./command.ts";
 import { exitOf } from "./job-exit.ts";
@@ -18,16 +19,18 @@ export async function warnOfPause({ rollout, id, name, hosts }: Job): Promise<vo
 
 /** @returns the exit code: the highest of the jobs that have ended */
 export async function reportWait(
+  job: Job,
   result: JobView & { readonly ended: boolean },
   format: OutputFormat,
 ): Promise<number> {
-  const exits = result.jobs.map(exitOf);
+  const failures = result.fanout.rollout?.failures ?? 0;
+  const exits = withFailedChecks(result.jobs.map(exitOf), failures === 0 ? [] : await job.failedChecks());
   const going = exits.filter(({ ended, queued }) => !ended && queued === undefined);
   const queued = exits.filter((exit) => !exit.ended && exit.queued !== undefined);
   await print(format, { json: result, records: result.jobs, text: () => "" });
   if (format === "text") {
     const ended = exits.filter((exit) => exit.ended);
-    if (ended.some(({ state }) => state !== "completed")) {
+    if (ended.some((exit) => outcomeOf(exit) !== "succeeded")) {
       for (const line of await summaryLines(ended)) await say(line);
     }
     if (!result.ended) {

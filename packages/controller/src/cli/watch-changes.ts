@@ -1,5 +1,6 @@
 /** `--watch --output ndjson`: a line for each record that is new or has become another, and one when it is gone. */
-import { ErrorCode, OutpostError } from "@outpost/protocol";
+import { OutpostError } from "@outpost/protocol";
+import { isPassing } from "../client/connection.ts";
 import { jsonText, withIsoTimes } from "./render/plain.ts";
 import { say, stdout } from "./render/sink.ts";
 
@@ -15,13 +16,6 @@ export interface WatchChangesOptions {
   readonly isOver?: () => boolean;
   readonly signal?: AbortSignal;
 }
-
-const passing: ReadonlySet<string> = new Set([
-  ErrorCode.controllerUnreachable,
-  ErrorCode.disconnected,
-  ErrorCode.busy,
-  ErrorCode.timeout,
-]);
 
 /** Until `signal` or `isOver`; Ctrl-C ends the process as usual. @throws what `load` throws, but for a controller that
  * cannot be reached now */
@@ -44,9 +38,9 @@ export async function watchChanges(options: WatchChangesOptions): Promise<void> 
       await stdout.write(lines.map((record) => `${jsonText(withIsoTimes(record))}\n`).join(""));
       if (isOver?.() === true) return;
     } catch (error) {
-      const { code, message } = OutpostError.from(error);
-      if (!passing.has(code)) throw error;
-      await say(`${message}; trying again`);
+      const problem = OutpostError.from(error);
+      if (!isPassing(problem)) throw error;
+      await say(`${problem.message}; trying again`);
     }
     await pause(intervalMs, signal);
   }
@@ -54,6 +48,7 @@ export async function watchChanges(options: WatchChangesOptions): Promise<void> 
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
     const done = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", done);

@@ -20,7 +20,6 @@ import type { EnterOptions } from "./enter.ts";
 import type { Copy, CopyFromOptions, CopyToOptions, ResumeCopyOptions } from "./copy.ts";
 import { InputSender, openInput } from "./input.ts";
 import { Job } from "./job.ts";
-import { viewOf } from "./job-view.ts";
 import type { Plan, PlanOptions } from "./plan.ts";
 import type { Session } from "./session.ts";
 import type { OpenedSession, OpenSessionOptions } from "./sessions.ts";
@@ -128,6 +127,7 @@ export class Client implements AsyncDisposable {
 
   /** @param text an id, the beginning of one, or a name. @throws OutpostError `not_found`; `conflict` when several fit */
   async job(text: string): Promise<Job> {
+    const { viewOf } = await import("./job-view.ts");
     const { fanout, jobs } = await viewOf(this.#connection, text);
     return new Job({ connection: this.#connection, fanout, hosts: jobs.map(planned) });
   }

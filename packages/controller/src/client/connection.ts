@@ -47,13 +47,17 @@ export interface ConnectionOptions {
  * wait for it. */
 const closingMs = 1_000;
 
-/** Failures that another attempt may mend. Any other is final. */
 const passing: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.controllerUnreachable,
   ErrorCode.disconnected,
   ErrorCode.busy,
   ErrorCode.timeout,
 ]);
+
+/** Whether another attempt may mend it: a controller that restarts is there again soon. Any other failure is final. */
+export function isPassing({ code }: OutpostError): boolean {
+  return passing.has(code);
+}
 
 export class Connection implements AsyncDisposable {
   readonly #options: ConnectionOptions;
@@ -163,7 +167,7 @@ export class Connection implements AsyncDisposable {
         return peer;
       } catch (reason) {
         const error = OutpostError.from(reason);
-        if (!passing.has(error.code) || this.#clock.monotonicMs() >= deadlineMs) throw error;
+        if (!isPassing(error) || this.#clock.monotonicMs() >= deadlineMs) throw error;
         const asked = error.data["retryAfterMs"];
         if (typeof asked === "number") this.#retryAfterMs = asked;
       }

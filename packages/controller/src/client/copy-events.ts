@@ -1,6 +1,6 @@
 /** What a copy tells, one plain object after another. The CLI renders these and prints them as NDJSON. */
 import type { HostName, JobId } from "@outpost/protocol";
-import type { ExitEvent, NoticeEvent, PlanEvent, RolloutEvent, SummaryEvent } from "./events.ts";
+import type { CheckEvent, ExitEvent, NoticeEvent, PlanEvent, RolloutEvent, SummaryEvent } from "./events.ts";
 
 /** A file is where it belongs: whole, checked, and under its name. */
 export interface CopiedEvent {
@@ -49,4 +49,5 @@ export type CopyEvent =
   | NoticeEvent
   | RolloutEvent
   | CopyExitEvent
+  | CheckEvent
   | SummaryEvent;

@@ -3,11 +3,13 @@
  * it is signed, checked, rolled out, resumed and stopped as jobs are.
  */
 import { access, constants, mkdir } from "node:fs/promises";
-import { findSources, measureTrees, readTrees, type Sources } from "@outpost/files";
-import { ErrorCode, type HostName, OutpostError } from "@outpost/protocol";
+import { findSources } from "@outpost/files";
+import { ErrorCode, type HostName, type JobStatus, OutpostError } from "@outpost/protocol";
 import type { CopyEvent, ProblemEvent } from "./copy-events.ts";
 import { type CopyHost, DownloadHost, UploadHost } from "./copy-host.ts";
-import type { ExitEvent, JobEvent } from "./events.ts";
+import { Reading } from "./copy-reading.ts";
+import type { CheckEvent, ExitEvent, JobEvent, SummaryEvent } from "./events.ts";
+import { withFailedChecks } from "./failed-checks.ts";
 import type { Job } from "./job.ts";
 import { Lines } from "./lines.ts";
 import type { ReceiveOptions } from "./receive.ts";
@@ -62,6 +64,7 @@ export class Copy {
   readonly #stderr = new Map<HostName, Lines>();
   readonly #done = new Set<string>();
   readonly #exits: ExitEvent[] = [];
+  readonly #failedChecks: CheckEvent[] = [];
   readonly #receive: ReceiveOptions;
   readonly #reading: Reading | undefined;
 
@@ -131,25 +134,27 @@ export class Copy {
         return this.#ended(event);
       case "summary":
         // Hosts that were not asked are none of ours.
-        return [
-          ...(await this.#inputProblem()),
-          { ...event, ...summarise(this.job.id, this.#exits), exitCode: this.#exitCode(event) },
-        ];
+        return [...(await this.#inputProblem()), this.#summary(event)];
+      case "check":
+        this.#failedChecks.push(event);
+        return [event];
       default:
         return [event];
     }
   }
 
-  /** The roll-out's own failures are the summary's, and not in the hosts' ends. */
-  #exitCode({ exitCode }: { readonly exitCode: number }): number {
-    return Math.max(exitCode, summarise(this.job.id, this.#exits).exitCode);
+  #summary(event: SummaryEvent): SummaryEvent {
+    const ours = summarise(this.job.id, withFailedChecks(this.#exits, this.#failedChecks));
+    // The roll-out's own failures are the job's, and not in the hosts' ends.
+    return { ...event, ...ours, exitCode: Math.max(event.exitCode, ours.exitCode) };
   }
 
   async #ended(exit: ExitEvent): Promise<readonly CopyEvent[]> {
     const { host } = exit;
     const copied = this.#hosts.get(host);
     const { events, hasFailed } = (await copied?.end(exit)) ?? { events: [], hasFailed: false };
-    this.#done.add(host);
+    // Of one that has not ended more may come, and what came is needed again then.
+    if (exit.ended) this.#done.add(host);
     const isFailure = exit.state === "completed" && hasFailed;
     const shown: ExitEvent = isFailure ? { ...exit, state: "failed", exit: { code: 1 } } : exit;
     this.#exits.push(shown);
@@ -183,67 +188,10 @@ export class Copy {
   }
 }
 
-/** The files here while they are read: once, however many hosts get them. */
-class Reading {
-  readonly problems: { readonly path: string; readonly message: string }[] = [];
-  readonly #found: Sources;
-  #sentBytes = 0;
-  #totalBytes: number | undefined;
-  #failure: OutpostError | undefined;
-  readonly #ending = new AbortController();
-
-  constructor(found: Sources) {
-    this.#found = found;
-    void measureTrees(found).then(({ bytes }) => (this.#totalBytes = bytes));
-  }
-
-  get sentBytes(): number {
-    return this.#sentBytes;
-  }
-
-  get totalBytes(): number | undefined {
-    return this.#totalBytes;
-  }
-
-  /** Starts a job that reads this, and minds what becomes of the sending. */
-  async startedWith(start: (input: AsyncIterable<Uint8Array>) => Promise<Job>): Promise<Job> {
-    const stream = this.#stream();
-    try {
-      const job = await start(stream);
-      job.input?.catch((error: unknown) => (this.#failure = OutpostError.from(error)));
-      return job;
-    } catch (error) {
-      // What was opened for it is closed.
-      await stream.return();
-      throw error;
-    }
-  }
-
-  /** Nobody wants the rest. */
-  end(): void {
-    this.#ending.abort();
-  }
-
-  /** Known when all jobs have ended, a turn of the event loop later. */
-  async failure(): Promise<OutpostError | undefined> {
-    await new Promise((resolve) => setImmediate(resolve));
-    return this.#failure;
-  }
-
-  async *#stream(): AsyncGenerator<Uint8Array, void, void> {
-    const { signal } = this.#ending;
-    const onProblem = (problem: { path: string; message: string }): void => void this.problems.push(problem);
-    for await (const bytes of readTrees(this.#found, { pipes: true, signal, onProblem })) {
-      this.#sentBytes += bytes.byteLength;
-      yield bytes;
-    }
-  }
-}
-
 /** @see Client.copyTo */
 export async function copyTo(client: Starter, options: CopyToOptions): Promise<Copy> {
   const { sources, path, into, ...start } = options;
-  const found = await findSources(sources);
+  const found = await findSources(sources, { pipes: true });
   const [missing] = found.missing;
   if (missing !== undefined) {
     throw new OutpostError(ErrorCode.notFound, `${missing.path}: ${missing.message}`, {
@@ -287,9 +235,15 @@ export async function resumeCopy(client: Starter, options: ResumeCopyOptions): P
   }
   await checkDirectory(directory);
   const { jobs } = await job.show();
-  const hosts = jobs.filter(({ status }) => status.removed !== true).map(({ host }) => host);
+  // What a host has forgotten before it was received is missing, and has to be told.
+  const hosts = jobs.filter(({ status }) => !isComplete(status)).map(({ host }) => host);
   if (hosts.length === 0) return undefined;
   return new Copy(job, downloadTo(job, directory, allLinks), { receive: { hosts, fromStart: true } });
+}
+
+/** All of it was written here once. */
+function isComplete({ removed, output: { stdout } }: JobStatus): boolean {
+  return removed === true && stdout.received >= stdout.written;
 }
 
 function downloadTo(job: Job, directory: string, allLinks: boolean): (host: HostName) => CopyHost {

@@ -85,6 +85,22 @@ export interface ExitEvent {
   readonly unreachableSince?: number;
   /** Nothing was sent to the host yet: the job waits for its turn in the roll-out, or for the host to come back. */
   readonly queued?: "rollout" | "host";
+  /** Never in an event: put here by whoever keeps the ends of hosts, when a `check` event comes. */
+  readonly failedCheck?: CheckEvent;
+}
+
+/** The job has completed on this host, but its roll-out's check has not: the host has failed. Comes after its `exit`. */
+export interface CheckEvent {
+  readonly type: "check";
+  readonly job: JobId;
+  readonly host: HostName;
+  /** The check's own job; its output says more. */
+  readonly check: JobId;
+  readonly ended: boolean;
+  readonly state: JobState;
+  readonly exit?: Exit;
+  readonly reason?: EndReason;
+  readonly unreachableSince?: number;
 }
 
 /** The roll-out has come to another state or stage; only for jobs that have one. The first tells how it stands. */
@@ -102,6 +118,8 @@ export interface SummaryEvent {
   readonly exitCode: number;
   readonly succeeded: readonly HostName[];
   readonly failed: readonly HostName[];
+  /** The job has completed there, but its roll-out's check has failed. */
+  readonly checkFailed: readonly HostName[];
   readonly timedOut: readonly HostName[];
   readonly stopped: readonly HostName[];
   readonly lost: readonly HostName[];
@@ -122,5 +140,6 @@ export type JobEvent =
   | GapEvent
   | NoticeEvent
   | ExitEvent
+  | CheckEvent
   | RolloutEvent
   | SummaryEvent;

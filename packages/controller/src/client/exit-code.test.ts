@@ -46,3 +46,12 @@ test("the whole exits with the highest of its hosts', and names all of them", ()
   ]);
   expect(summary).toMatchObject({ exitCode: 3, failed: ["a", "b"], succeeded: ["c"] });
 });
+
+test("a failed check counts where nothing else has failed", () => {
+  const completed = exit("a", { state: "completed", exit: { code: 0 } });
+  const failedCheck = { ...completed, type: "check", check: newJobId(), state: "failed" } as const;
+  const checked = { ...completed, failedCheck };
+  expect(outcomeOf(checked)).toBe("checkFailed");
+  expect(summarise(job, [checked])).toMatchObject({ exitCode: 249, checkFailed: ["a"], succeeded: [] });
+  expect(summarise(job, [checked, exit("b", { exit: { code: 1 } })])).toMatchObject({ exitCode: 1 });
+});

@@ -47,6 +47,7 @@ const signalNumbers: Readonly<Record<string, number>> = {
 export type Outcome =
   | "succeeded"
   | "failed"
+  | "checkFailed"
   | "timedOut"
   | "stopped"
   | "lost"
@@ -56,12 +57,19 @@ export type Outcome =
   | "skipped"
   | "notBegun";
 
-export function outcomeOf({ ended, state, reason, unreachableSince, queued }: ExitEvent): Outcome {
+export function outcomeOf({
+  ended,
+  state,
+  reason,
+  unreachableSince,
+  queued,
+  failedCheck,
+}: ExitEvent): Outcome {
   if (!ended && queued !== undefined) return "queued";
   if (!ended) return unreachableSince === undefined ? "running" : "unreachable";
   switch (state) {
     case "completed":
-      return "succeeded";
+      return failedCheck === undefined ? "succeeded" : "checkFailed";
     case "stopped":
       if (reason?.code === "skipped") return "skipped";
       return reason?.code === "not_begun" ? "notBegun" : "stopped";
@@ -94,6 +102,7 @@ export function exitCodeOf(event: ExitEvent): number {
     case "unreachable":
       return ExitCode.unreachable;
     case "notBegun":
+    case "checkFailed":
       return ExitCode.rollout;
     case "stopped":
     case "failed":

@@ -13,9 +13,10 @@ export function linesOf(text: string): readonly string[] {
     .filter((line) => line !== "");
 }
 
-/** What white space or commas separate; commas between brackets do not. */
+/** What white space or commas separate; commas between brackets do not. A bracket that is not closed goes on to the end: no
+ * half of it may pass for a name. */
 export function wordsOf(text: string): readonly string[] {
-  return text.match(/(?:\[[^\]]*\]|[^\s,[])+/g) ?? [];
+  return text.match(/(?:\[[^\]]*(?:\]|$)|[^\s,[])+/g) ?? [];
 }
 
 /** A union of these. @throws OutpostError `invalid_argument` naming the one that is neither a name nor a pattern */

@@ -124,6 +124,9 @@ describe("lists of hosts", () => {
       "mail",
     ]);
     expect(wordsOf("")).toEqual([]);
+    // A list that was cut off.
+    expect(wordsOf("db1,web[1-3 mail")).toEqual(["db1", "web[1-3 mail"]);
+    expect(() => asExpression(wordsOf("db1,web[1-3"))).toThrow('"web[1-3" is neither');
   });
 
   test("lines go without comments", () => {

@@ -25,6 +25,7 @@ export type { Copy, CopyEventsOptions, CopyFromOptions, CopyToOptions, ResumeCop
 export type { CopiedEvent, CopyEvent, CopyExitEvent, ProblemEvent, ProgressEvent } from "./copy-events.ts";
 export type { EnterOptions } from "./enter.ts";
 export type {
+  CheckEvent,
   ExitEvent,
   GapEvent,
   JobEvent,

@@ -8,8 +8,8 @@ export interface JobView {
   readonly jobs: readonly JobInfo[];
 }
 
-/** How many jobs are asked for at a time, and from how many on answers are asked to leave them out. */
-export const pageSize = 500;
+/** How many jobs are asked for at a time. */
+const pageSize = 500;
 
 /** @param job an id, the beginning of one, or a name. @throws OutpostError `not_found`; `conflict` when several fit */
 export async function viewOf(connection: Connection, job: string, signal?: AbortSignal): Promise<JobView> {

@@ -11,8 +11,9 @@ import {
 } from "@outpost/protocol";
 import { signedRemove, signedStop } from "./authorizing.ts";
 import type { Connection } from "./connection.ts";
-import type { JobEvent } from "./events.ts";
-import { type JobView, pageSize, viewOf } from "./job-view.ts";
+import type { CheckEvent, JobEvent } from "./events.ts";
+import { failedChecks } from "./failed-checks.ts";
+import type { JobView } from "./job-view.ts";
 import { receive, type ReceiveOptions } from "./receive.ts";
 
 export interface JobOptions {
@@ -23,6 +24,9 @@ export interface JobOptions {
 }
 
 export type { JobView } from "./job-view.ts";
+
+/** With more jobs than this, answers are asked to leave them out: they are asked for in pages. */
+const manyJobs = 500;
 
 export class Job {
   readonly id: JobId;
@@ -66,7 +70,13 @@ export class Job {
 
   /** How it stands, with what its running jobs have written so far. @throws OutpostError `not_found` */
   show(): Promise<JobView> {
-    return viewOf(this.#connection, this.id);
+    return this.#view();
+  }
+
+  /** On which hosts its roll-out's check has failed so far; none without one, and when the check's job was removed. */
+  async failedChecks(): Promise<readonly CheckEvent[]> {
+    const check = this.rollout?.check;
+    return check === undefined ? [] : failedChecks(this.#connection, { job: this.id, check });
   }
 
   /**
@@ -113,7 +123,7 @@ export class Job {
       signal: AbortSignal.any(limits),
     });
     if (!this.#isLeftOut(result.jobs)) return result;
-    return { ended: result.ended, ...(await viewOf(this.#connection, this.id, signal)) };
+    return { ended: result.ended, ...(await this.#view(signal)) };
   }
 
   /**
@@ -128,7 +138,7 @@ export class Job {
     const some = hosts === undefined ? {} : { hosts: [...hosts] };
     const grace = graceMs === undefined ? {} : { graceMs };
     const connection = this.#connection;
-    const brief = hosts === undefined || hosts.length > pageSize ? this.#brief : {};
+    const brief = hosts === undefined || hosts.length > manyJobs ? this.#brief : {};
     const params = { job: this.id, ...some, ...grace, ...brief };
     const { jobs } = await connection.request("fanout.stop", () => signedStop(connection, params));
     if (hosts === undefined) await this.#stopCheck(grace);
@@ -169,9 +179,14 @@ export class Job {
     }
   }
 
+  async #view(signal?: AbortSignal): Promise<JobView> {
+    const { viewOf } = await import("./job-view.ts");
+    return viewOf(this.#connection, this.id, signal);
+  }
+
   /** Of many hosts, an answer holds no jobs; a controller that knows nothing of that sends them all. */
   get #brief(): { readonly brief?: true } {
-    return this.hosts.length > pageSize ? { brief: true } : {};
+    return this.hosts.length > manyJobs ? { brief: true } : {};
   }
 
   #isLeftOut(jobs: readonly JobInfo[]): boolean {

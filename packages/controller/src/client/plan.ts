@@ -1,15 +1,6 @@
 /** What a start would do: which hosts, in which order and stages. Made here, of what the controller says of its hosts now. */
-import {
-  concurrencyOf,
-  ErrorCode,
-  failureLimitOf,
-  type HostInfo,
-  type HostName,
-  type HostState,
-  orderOf,
-  OutpostError,
-  stagesOf,
-} from "@outpost/protocol";
+import { ErrorCode, type HostInfo, type HostName, type HostState, OutpostError } from "@outpost/protocol";
+import { concurrencyOf, failureLimitOf, orderOf, stagesOf } from "@outpost/protocol/rollout";
 import type { Client } from "./client.ts";
 import { checkPlace, type StartOptions } from "./start.ts";
 

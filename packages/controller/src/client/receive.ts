@@ -23,7 +23,8 @@ import {
 import { Acknowledger } from "./acknowledger.ts";
 import { signedReceive } from "./authorizing.ts";
 import type { Connection, ControllerPeer } from "./connection.ts";
-import type { JobEvent, PlanEvent } from "./events.ts";
+import type { CheckEvent, JobEvent, PlanEvent } from "./events.ts";
+import { failedChecks, withFailedChecks } from "./failed-checks.ts";
 import { HostReceive } from "./host-receive.ts";
 import { summarise } from "./summary.ts";
 
@@ -73,6 +74,9 @@ const signatureAgesMs = 60 * 60 * 1000;
  * what was handled comes again. */
 const partingMs = 2_000;
 
+/** How often is looked whether those that a check still runs on can be reached, in milliseconds. */
+const checkLookMs = 5_000;
+
 function windowFor(streams: number): number {
   const share = Math.floor(budgetBytes / Math.max(1, streams));
   return Math.min(maxStreamWindowBytes, Math.max(limits.minWindowBytes, share));
@@ -117,6 +121,7 @@ class Receiving {
   readonly #awaited = new Set<HostName>();
   readonly #running: Promise<void>;
   #rollout: RolloutInfo | undefined;
+  #failedChecks: readonly CheckEvent[] = [];
   #wake: (() => void) | undefined;
   #outcome: { readonly error?: OutpostError } | undefined;
 
@@ -174,7 +179,7 @@ class Receiving {
 
   summary(): JobEvent {
     const exits = [...this.#hosts.values()].flatMap(({ exit }) => (exit === undefined ? [] : [exit]));
-    return summarise(this.#target.job, exits, this.#rollout);
+    return summarise(this.#target.job, withFailedChecks(exits, this.#failedChecks), this.#rollout);
   }
 
   /** Ends the reading, at any time. What was handled is acknowledged if the controller can be reached. */
@@ -198,6 +203,7 @@ class Receiving {
       }
       if (this.#leaving.signal.aborted) this.#leave();
       await this.#lastCheck();
+      await this.#lookAtCheck();
       this.#outcome = {};
     } catch (error) {
       this.#outcome = { error: OutpostError.from(error) };
@@ -211,7 +217,8 @@ class Receiving {
   async #begin(): Promise<void> {
     const { signal } = this.#stopping;
     const { job, connection } = this.#target;
-    const { jobs } = await connection.request("fanout.show", { job }, { signal });
+    const { viewOf } = await import("./job-view.ts");
+    const { jobs } = await viewOf(connection, job, signal);
     const wanted = this.#streams.filter((name) => name !== "timeline");
     for (const { host, status } of jobs) {
       const offset = (name: OutputName): number =>
@@ -220,16 +227,55 @@ class Receiving {
     }
   }
 
-  /** The jobs of the last stage have ended, and may still be checked: what comes of that belongs to the roll-out. */
+  /** The jobs of the last stage have ended, and may still be checked: what comes of that belongs to the roll-out. One that
+   * was stopped by its first failure has checks that go on, and fail as well. */
   async #lastCheck(): Promise<void> {
     const { follow = false, hosts } = this.#options;
     const check = this.#rollout?.check;
-    if (!follow || hosts !== undefined || check === undefined || this.#isOver()) return;
-    const { signal } = this.#stopping;
+    if (!follow || hosts !== undefined || check === undefined) return;
     const { connection, job } = this.#target;
-    await connection.request("fanout.wait", { job: check, any: false, brief: true }, { signal });
-    const { fanout } = await connection.request("fanout.show", { job, limit: 1 }, { signal });
-    if (fanout.rollout !== undefined) this.#onRollout(fanout.rollout);
+    const { signal } = this.#stopping;
+    const refresh = async (): Promise<void> => {
+      const { fanout } = await connection.request("fanout.show", { job, limit: 1 }, { signal });
+      if (fanout.rollout !== undefined) this.#onRollout(fanout.rollout);
+    };
+    try {
+      for (;;) {
+        if (!this.#isOver()) await refresh();
+        if (await this.#isCheckSettled(check)) return;
+        const params = { job: check, any: false, brief: true, timeoutMs: checkLookMs };
+        const { ended } = await connection.request("fanout.wait", params, { signal });
+        if (!ended) continue;
+        if (!this.#isOver()) await refresh();
+        return;
+      }
+    } catch (error) {
+      // Somebody has removed it.
+      if (OutpostError.from(error).code !== ErrorCode.notFound) throw error;
+    }
+  }
+
+  /** Nothing more will come of it, as far as anybody wants to wait. */
+  async #isCheckSettled(check: JobId): Promise<boolean> {
+    const { state, failures = 0 } = this.#rollout ?? {};
+    if (!this.#isOver()) return this.#leaving.signal.aborted && state !== "waiting";
+    if (state === "done" || failures === 0) return true;
+    const { viewOf } = await import("./job-view.ts");
+    const { jobs } = await viewOf(this.#target.connection, check, this.#stopping.signal);
+    return jobs.every(
+      ({ status, unreachableSince }) =>
+        (status.state !== "pending" && status.state !== "running") || unreachableSince !== undefined,
+    );
+  }
+
+  /** Hosts that have completed, and on which the check has not, have failed. */
+  async #lookAtCheck(): Promise<void> {
+    const { check, failures = 0 } = this.#rollout ?? {};
+    if (check === undefined || failures === 0) return;
+    const { connection, job } = this.#target;
+    const failed = await failedChecks(connection, { job, check }, this.#stopping.signal);
+    this.#failedChecks = failed.filter(({ host }) => this.#hosts.get(host)?.exit?.state === "completed");
+    for (const event of this.#failedChecks) this.#push(event);
   }
 
   #isOver(): boolean {

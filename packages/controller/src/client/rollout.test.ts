@@ -54,6 +54,8 @@ interface Script {
   readonly version?: number;
   readonly receive?: Receive;
   readonly jobs?: (host: HostName) => JobInfo;
+  /** Of the roll-out's check. */
+  readonly checks?: (host: HostName) => JobInfo;
   /** How things stand after the receive. */
   readonly after?: () => RolloutInfo;
 }
@@ -108,11 +110,11 @@ class Scripted {
   }
 
   #handlers(link: MemoryLink): Handlers<Methods> {
-    const { version = 3, receive, jobs = (host) => info(host) } = this.#script;
-    const page = ({ after, limit }: { after?: string; limit?: number }): object => {
+    const { version = 3, receive, jobs = (host) => info(host), checks = jobs } = this.#script;
+    const page = ({ job: asked, after, limit }: { job: string; after?: string; limit?: number }): object => {
       const begin = after === undefined ? 0 : this.#hosts.indexOf(after as HostName) + 1;
       const size = version < 3 ? this.#hosts.length : (limit ?? this.#hosts.length);
-      const shown = this.#hosts.slice(begin, begin + size).map(jobs);
+      const shown = this.#hosts.slice(begin, begin + size).map(asked === job ? jobs : checks);
       const more = begin + size < this.#hosts.length;
       return { fanout: this.#fanout(), jobs: shown, ...(more ? { more } : {}) };
     };
@@ -238,11 +240,13 @@ describe("what is started", () => {
     expect(controller.asked).toEqual([]);
   });
 
-  test("a retry can read no input that comes once, and nothing is retried in a session", async () => {
+  test("what is retried has no input, as hosts have it, and is in no session", async () => {
     const retry = { times: 1 };
-    await expect(started({ retry, input: Buffer.alloc(70_000) })).rejects.toThrow("longer than 64 KiB");
+    for (const size of [0, 1, 70_000]) {
+      await expect(started({ retry, input: Buffer.alloc(size) })).rejects.toThrow("no standard input");
+    }
     await expect(started({ retry, sessions: ["a"] })).rejects.toThrow("in a session is not retried");
-    expect((await started({ retry, input: Buffer.from("x") })).spec.retry).toEqual({ times: 1, delayMs: 0 });
+    expect((await started({ retry })).spec.retry).toEqual({ times: 1, delayMs: 0 });
   });
 });
 
@@ -283,7 +287,7 @@ describe("a roll-out is received", () => {
     expect(controller.of("fanout.receive")[0]).not.toHaveProperty("rollout");
   });
 
-  test("to the end of its last check, whose failures count", async () => {
+  test("to the end of its last check, whose failures are those of the hosts", async () => {
     const check = newJobId();
     const checking: RolloutInfo = {
       ...rollout,
@@ -297,6 +301,11 @@ describe("a roll-out is received", () => {
     let isChecked = false;
     const controller = new Scripted({
       rollout: checking,
+      checks: (host) => {
+        if (host === web1)
+          return { host, status: { job: check, state: "failed", exit: { code: 4 }, output } };
+        return info(host);
+      },
       receive: (call, { hosts }) => {
         call.emit("receive.rollout", { rollout: checking });
         for (const host of hosts ?? []) call.emit("receive.done", { info: info(host) });
@@ -308,8 +317,68 @@ describe("a roll-out is received", () => {
     });
     const events = await received(controller.client);
     expect(controller.of("fanout.wait")).toMatchObject([{ job: check, any: false }]);
-    expect(events.at(-2)).toMatchObject({ type: "rollout", rollout: { state: "stopped", failures: 1 } });
-    expect(events.at(-1)).toMatchObject({ exitCode: 249, succeeded: [web1, web2, web3], failed: [] });
+    expect(events.at(-3)).toMatchObject({ type: "rollout", rollout: { state: "stopped", failures: 1 } });
+    expect(events.at(-2)).toMatchObject({ type: "check", host: web1, check, exit: { code: 4 } });
+    expect(events.at(-1)).toMatchObject({
+      exitCode: 249,
+      succeeded: [web2, web3],
+      checkFailed: [web1],
+      failed: [],
+    });
+  });
+
+  const stopped: RolloutInfo = {
+    ...rollout,
+    state: "stopped",
+    reason: "max_failures",
+    stages: 1,
+    begun: 3,
+    waiting: 0,
+    failures: 1,
+    check: newJobId(),
+  };
+  const stoppedReceive: Receive = (call, { hosts }) => {
+    call.emit("receive.rollout", { rollout: stopped });
+    for (const host of hosts ?? []) call.emit("receive.done", { info: info(host) });
+  };
+  const failedCheck = (host: HostName): JobInfo => info(host, { state: "failed" });
+
+  test("stopped by its first failure, to the end of the checks that go on", async () => {
+    const controller = new Scripted({
+      rollout: stopped,
+      receive: stoppedReceive,
+      checks: (host) =>
+        host === web1 || controller.of("fanout.wait").length > 0
+          ? failedCheck(host)
+          : info(host, { state: "running" }),
+    });
+    const events = await received(controller.client);
+    expect(events.at(-1)).toMatchObject({ exitCode: 249, succeeded: [], checkFailed: [web1, web2, web3] });
+  });
+
+  test("of checks that go on where nobody can see it, nobody waits for the end", async () => {
+    const controller = new Scripted({
+      rollout: stopped,
+      receive: stoppedReceive,
+      checks: (host) =>
+        host === web1 ? failedCheck(host) : info(host, { state: "running", unreachableSince: 1 }),
+    });
+    const events = await received(controller.client);
+    expect(controller.of("fanout.wait")).toEqual([]);
+    expect(events.at(-1)).toMatchObject({ checkFailed: [web1, web2, web3] });
+  });
+
+  test("a host that has failed by itself has not failed by its check, too", async () => {
+    const controller = new Scripted({
+      rollout: stopped,
+      receive: (call, { hosts }) => {
+        call.emit("receive.rollout", { rollout: stopped });
+        for (const host of hosts ?? []) call.emit("receive.done", { info: failedCheck(host) });
+      },
+      checks: failedCheck,
+    });
+    const events = await received(controller.client);
+    expect(events.at(-1)).toMatchObject({ failed: [web1, web2, web3], checkFailed: [] });
   });
 
   test("hosts that had no turn, and hosts that were left out, are told apart", async () => {

@@ -36,7 +36,7 @@ export interface WorkOptions {
   /** Between SIGTERM and SIGKILL when it is stopped, in milliseconds. Default: the host's setting. */
   readonly graceMs?: number | undefined;
   /** Where it ends with anything but exit code 0 the host runs it again, up to `times` (1 to 100) times more, `delayMs`
-   * (default 0) after each end. Not with `sessions`, nor with an input that does not fit in the request. */
+   * (default 0) after each end. Not with `sessions`, nor with an input. */
   readonly retry?: { readonly times: number; readonly delayMs?: number | undefined } | undefined;
 }
 
@@ -134,7 +134,10 @@ export function sinceVersion3({
 
 /** @throws OutpostError `invalid_argument` */
 export function checkPlace(options: StartOptions): void {
-  const { targets, sessions = [], env = {}, cwd, configuration, user, secrets = {}, retry } = options;
+  const { targets, sessions = [], env = {}, cwd, configuration, user, secrets = {}, retry, input } = options;
+  if (retry !== undefined && input !== undefined) {
+    throw refusal("a command that is retried can have no standard input: the first run would have read it");
+  }
   if (sessions.length === 0) {
     if (targets !== undefined) return;
     throw refusal("there are neither targets nor sessions");
@@ -160,11 +163,6 @@ export function checkPlace(options: StartOptions): void {
 function specOf(options: WorkOptions, input: JobSpec["input"]): JobSpec {
   const { command, env = {}, cwd, timeoutMs, graceMs, configuration, user, retry } = options;
   if (command.kind === "exec" && command.argv.length === 0) throw refusal("there is no command");
-  if (retry !== undefined && input.kind === "stream") {
-    throw refusal(
-      "a command that is retried can read no standard input that comes late or is longer than 64 KiB: it would be read up by the first run",
-    );
-  }
   return {
     command,
     env: { ...env },

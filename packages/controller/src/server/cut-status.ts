@@ -14,13 +14,17 @@ const maxName = 64;
 /** More than look at one terminal, or run in one shell. */
 const maxEntries = 100;
 
+/** The first run, and as many more as a spec may ask for. */
+const maxAttempts = 101;
+
 /** The last moment of a `Date`, in milliseconds since 1970 (ECMA-262, section 21.4.1.1): a later one cannot be shown. */
 const lastMoment = 8.64e15;
 
 export function cutJobStatus(status: JobStatus): JobStatus {
-  const { startedAt, endedAt, exit, reason } = status;
+  const { startedAt, endedAt, exit, reason, attempts } = status;
   return {
     ...status,
+    ...(attempts === undefined ? {} : { attempts: Math.min(attempts, maxAttempts) }),
     ...(startedAt === undefined ? {} : { startedAt: cutTime(startedAt) }),
     ...(endedAt === undefined ? {} : { endedAt: cutTime(endedAt) }),
     ...(exit === undefined ? {} : { exit: cutExit(exit) }),

@@ -47,6 +47,7 @@ export class FanOut {
   /** The jobs before this position have left `pending`. */
   #begun = 0;
   #secrets: Secrets | undefined;
+  #cancelSecrets = (): void => {};
 
   constructor(record: FanOutRecord, jobs: readonly Job[]) {
     this.id = record.id;
@@ -83,8 +84,16 @@ export class FanOut {
     return this.#secrets;
   }
 
-  keepSecrets(secrets: Secrets | undefined): void {
+  /** @param cancel what would make an end of keeping them, and is not needed when they were forgotten before */
+  keepSecrets(secrets: Secrets, cancel: () => void): void {
     this.#secrets = secrets;
+    this.#cancelSecrets = cancel;
+  }
+
+  forgetSecrets(): void {
+    this.#secrets = undefined;
+    this.#cancelSecrets();
+    this.#cancelSecrets = () => {};
   }
 
   /** Forgets the secrets once no start is to be sent again: every host has answered. */
@@ -92,7 +101,7 @@ export class FanOut {
     if (this.#secrets === undefined) return;
     while (this.#begun < this.jobs.length && this.jobs[this.#begun]!.status.state !== "pending")
       this.#begun++;
-    if (this.#begun === this.jobs.length) this.#secrets = undefined;
+    if (this.#begun === this.jobs.length) this.forgetSecrets();
   }
 
   get isRemoved(): boolean {

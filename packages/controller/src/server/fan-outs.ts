@@ -119,6 +119,9 @@ export class FanOuts implements Disposable {
       jobs.map((job) => new Job(job, record.mode)),
     );
     this.#unfinished.set(fanOut.id, fanOut);
+    // Of what was asked for here, and not on the host itself.
+    if (record.request !== undefined) this.#observer.fanOutBegun(fanOut);
+    for (const { isEnded, status } of fanOut.jobs) if (isEnded) this.#observer.jobEnded(status.state);
     // No host could be reached: it has ended before it began.
     if (fanOut.isEnded) this.#ended(fanOut);
     return fanOut;
@@ -242,9 +245,11 @@ export class FanOuts implements Disposable {
     }
   }
 
-  /** Forgets what ended before `time`. */
+  /** Forgets what ended before `time`, and what the oldest of the others ran when that is too much together. */
   purge(time: number): void {
-    for (const id of this.#options.catalogue.fanOuts.endedBefore(time)) this.#forget(id);
+    const { catalogue, settings } = this.#options;
+    for (const id of catalogue.fanOuts.endedBefore(time)) this.#forget(id);
+    catalogue.transaction("unsynced", () => catalogue.fanOuts.forgetSpecs(settings.maxKeptSpecsBytes));
   }
 
   [Symbol.dispose](): void {

@@ -16,6 +16,7 @@ import type { LocalJobAllowance } from "./local-job-allowance.ts";
 import { adoptLocalJob } from "./local-jobs.ts";
 import type { Host } from "./presence.ts";
 import { reconcile, type Verdict } from "./reconcile.ts";
+import type { Starts } from "./starts.ts";
 
 export interface InventoryOptions {
   readonly catalogue: Catalogue;
@@ -28,6 +29,7 @@ export interface InventoryOptions {
   readonly safe: (fanOut: FanOut, job: Job) => { stdout: number; stderr: number };
   /** What waits for this host may be sent now. */
   readonly rollouts: { ready(host: Host): void };
+  readonly starts: Pick<Starts, "again">;
 }
 
 /** How many ids `job.status` takes at once. */
@@ -130,7 +132,7 @@ export class Inventory {
   }
 
   #carryOut(fanOut: FanOut, job: Job, reported: JobStatus | undefined, verdict: Verdict): void {
-    const { dispatch, fanOuts } = this.#options;
+    const { dispatch, starts, fanOuts } = this.#options;
     if (reported !== undefined) {
       const isVisible = job.report(reported, this.#link);
       // Whoever waits for the host to be back has to know that it has said its word.
@@ -152,7 +154,7 @@ export class Inventory {
         fanOuts.note(fanOut, job, job.gone());
         break;
       case "start":
-        dispatch.restart(fanOut, job, this.#link);
+        starts.again(fanOut, job, this.#link);
         break;
       case "settle":
         dispatch.unknownToHost(fanOut, job);

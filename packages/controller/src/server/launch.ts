@@ -13,10 +13,10 @@ import {
   type JobSpec,
   type JobStatus,
   type Offline,
-  orderOf,
   OutpostError,
   type Secrets,
 } from "@outpost/protocol";
+import { orderOf } from "@outpost/protocol/rollout";
 import type { Logger } from "pino";
 import { agentTooOld } from "./agent-version.ts";
 import { packAuthorization } from "./authorization.ts";
@@ -33,7 +33,7 @@ import { noOutput } from "./job-status.ts";
 import { firstProgress } from "./rollout-plan.ts";
 import type { Rollouts } from "./rollouts.ts";
 import type { ControllerSettings } from "./settings.ts";
-import { noObserver, type Observer } from "./observer.ts";
+import type { Observer } from "./observer.ts";
 import { packSpec, unpackSpec } from "./spec.ts";
 import type { Starts } from "./starts.ts";
 
@@ -68,6 +68,9 @@ interface Order {
   readonly expiresInMs: number;
 }
 
+/** The timer of what is kept until it expires looks again at least this often, in milliseconds. */
+const longestSleepMs = 60 * 60 * 1000;
+
 type Target = { readonly id: HostId; readonly name: HostName };
 
 export class Launch {
@@ -98,10 +101,10 @@ export class Launch {
     const packed = dispatch.pack({ id: params.job, operator, mode, expiresAt }, spec, beside, isInline);
     if (isRollout) {
       const [fanOut, check] = this.#createRollout(params, requester, order, targets);
-      this.#begun(fanOut, spec, secrets, order.expiresInMs);
+      this.#begun(fanOut, spec, secrets);
       if (isInline) tails.expect(fanOut);
       starts.keep(fanOut, packed);
-      if (check !== undefined) this.#begun(check, params.check!.spec, undefined, order.expiresInMs);
+      if (check !== undefined) this.#begun(check, params.check!.spec, undefined);
       rollouts.begin(fanOut, check);
       return fanOut;
     }
@@ -109,10 +112,10 @@ export class Launch {
       newFanOut(params, requester.request, order, targets),
       targets.map((target, position) => this.#newJob(params, offline, target, position, createdAt)),
     );
-    this.#begun(fanOut, spec, secrets, order.expiresInMs);
+    this.#begun(fanOut, spec, secrets);
     if (isInline) tails.expect(fanOut);
     dispatch.start(fanOut, packed);
-    if (offline === "queue") {
+    if (fanOut.jobs.some((job) => job.isQueued)) {
       starts.keep(fanOut, packed);
       rollouts.begin(fanOut);
     }
@@ -161,11 +164,18 @@ export class Launch {
   }
 
   /** It is recorded: what goes on around it begins. */
-  #begun(fanOut: FanOut, spec: JobSpec, secrets: Secrets | undefined, expiresInMs: number): void {
-    (this.#options.observer ?? noObserver).fanOutBegun(fanOut);
-    fanOut.keepSecrets(secrets);
-    if (secrets !== undefined) this.#options.clock.after(expiresInMs, () => fanOut.keepSecrets(undefined));
+  #begun(fanOut: FanOut, spec: JobSpec, secrets: Secrets | undefined): void {
+    if (secrets !== undefined) this.#keepSecrets(fanOut, secrets);
     this.#attend(fanOut, spec);
+  }
+
+  /** Until they are with every host, or the start has expired, which may be a month from now: more than a timer takes. */
+  #keepSecrets(fanOut: FanOut, secrets: Secrets): void {
+    const { clock } = this.#options;
+    const leftMs = fanOut.expiresAt - clock.now();
+    if (leftMs <= 0 || fanOut.isEnded) return fanOut.forgetSecrets();
+    const again = (): void => this.#keepSecrets(fanOut, secrets);
+    fanOut.keepSecrets(secrets, clock.after(Math.min(leftMs, longestSleepMs), again));
   }
 
   /** After a restart: takes up everything that is unfinished. Starts and stops go on as the hosts come back. */

@@ -14,6 +14,8 @@ export interface QueuedStartsOptions {
   readonly clock: Clock;
   /** Nobody is waited for any more. */
   readonly ended: (queued: QueuedStarts) => void;
+  /** Told of what went wrong while nobody was asking. */
+  readonly fault: (error: unknown) => void;
 }
 
 /** The timer looks again at least this often, in milliseconds: the time may have been set meanwhile. */
@@ -47,7 +49,14 @@ export class QueuedStarts implements Disposable {
     if (job?.isQueued !== true) return;
     this.#due.add(job);
     // Many come back at once: what is due by then is recorded once.
-    if (this.#due.size === 1) setImmediate(() => this.#begin());
+    if (this.#due.size > 1) return;
+    setImmediate(() => {
+      try {
+        this.#begin();
+      } catch (error) {
+        this.#options.fault(error);
+      }
+    });
   }
 
   [Symbol.dispose](): void {

@@ -3,9 +3,9 @@ import {
   type Call,
   type controllerOperatorMethods,
   type IncomingStream,
-  limits,
   OutpostError,
   type StreamReceiver,
+  WindowBudget,
 } from "@outpost/protocol";
 import type { InputSpool } from "./input-spool.ts";
 
@@ -18,8 +18,17 @@ export interface InputSource {
   readonly isOpen: boolean;
 }
 
-/** How much may be on its way from an operator, in bytes: enough for 40 MB/s over 100 ms. */
-const windowBytes = 4 * 1024 * 1024;
+/** What may be on its way from all operators together, in bytes. */
+const totalBytes = 64 * 1024 * 1024;
+/** For each of very many inputs, in bytes. */
+const minWindowBytes = 64 * 1024;
+/** For one of few, in bytes: enough for 40 MB/s over 100 ms. */
+const maxWindowBytes = 4 * 1024 * 1024;
+
+/** For one controller. */
+export function inputWindows(): WindowBudget {
+  return new WindowBudget({ totalBytes, minBytes: minWindowBytes, maxBytes: maxWindowBytes });
+}
 
 /**
  * Resolves when all of it is on disk.
@@ -31,6 +40,7 @@ export async function receiveInput(
   streamNumber: number,
   source: InputSource,
   call: Call<typeof controllerOperatorMethods, "fanout.input">,
+  windows: WindowBudget,
 ): Promise<{ size: number }> {
   const done = Promise.withResolvers<void>();
   let writing: Promise<void> = Promise.resolve();
@@ -38,12 +48,13 @@ export async function receiveInput(
     stream.ignore();
     done.reject(OutpostError.from(error));
   };
-  const start = { offset: spool.size, window: Math.min(windowBytes, limits.maxWindowBytes) };
+  using window = windows.open();
+  const start = { offset: spool.size, window: window.bytes };
   const stream = source.acceptStream(streamNumber, start, {
     chunk(offset, bytes) {
       writing = writing.then(async () => {
         await spool.write(offset, bytes);
-        stream.grant(offset + bytes.byteLength + start.window);
+        stream.grant(offset + bytes.byteLength + window.consumed(bytes.byteLength));
       });
       writing.catch((error: unknown) => {
         // A full disk or the limit: it will not get better by sending again.

@@ -2,15 +2,8 @@
  * What a roll-out is to do, with all shares made numbers, and what the catalogue keeps of one. The jobs of its fan-out job stand
  * in the order of their turns, so a host is known here by its position.
  */
-import {
-  concurrencyOf,
-  failureLimitOf,
-  type JobId,
-  type Offline,
-  type Rollout,
-  type RolloutInfo,
-  stagesOf,
-} from "@outpost/protocol";
+import type { JobId, Offline, Rollout, RolloutInfo } from "@outpost/protocol";
+import { concurrencyOf, failureLimitOf, stagesOf } from "@outpost/protocol/rollout";
 
 /** Everything else is derived from the jobs. What is written down is enough to go on after a crash as if there had been none. */
 export interface RolloutProgress {

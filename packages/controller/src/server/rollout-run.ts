@@ -8,16 +8,9 @@ import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
 import { HostAbsence } from "./host-absence.ts";
 import type { Job } from "./job.ts";
-import {
-  type CheckTurn,
-  decide,
-  type Decision,
-  failuresOf,
-  type HostTurn,
-  type RolloutView,
-  standOf,
-} from "./rollout.ts";
+import { decide, type Decision, failuresOf, type RolloutView, standOf } from "./rollout.ts";
 import { planOf, type RolloutPlan, type RolloutProgress, type RolloutRecord } from "./rollout-plan.ts";
+import { RolloutTurns } from "./rollout-turns.ts";
 import type { ControllerSettings } from "./settings.ts";
 import type { Batch, Starts } from "./starts.ts";
 
@@ -44,8 +37,7 @@ export class RolloutRun implements Disposable {
   readonly #options: RolloutRunOptions;
   readonly #plan: RolloutPlan;
   readonly #absence: HostAbsence;
-  readonly #hosts: HostTurn[];
-  readonly #checks: CheckTurn[] | undefined;
+  readonly #turns: RolloutTurns;
   readonly #forget: readonly (() => void)[];
   #told = "";
   #isWoken = false;
@@ -61,16 +53,14 @@ export class RolloutRun implements Disposable {
     this.#plan = planOf(record, fanOut.jobs.length);
     const changed = (): void => this.wake();
     this.#absence = new HostAbsence({ bus, clock, settings, startedMs, changed });
-    this.#hosts = fanOut.jobs.map((job) => this.#hostTurn(job));
-    this.#checks = check?.jobs.map((job) => this.#checkTurn(job));
+    this.#turns = new RolloutTurns(fanOut, check, this.#absence);
     const jobChanged = ({ position }: Job): void => {
-      this.#look(position);
+      this.#turns.look(position);
       this.wake();
     };
     this.#forget = [fanOut, ...(check === undefined ? [] : [check])].map((each) =>
       each.onChanged(jobChanged),
     );
-    for (const { position } of fanOut.jobs) this.#look(position);
     fanOut.rollOut(() => this.info);
   }
 
@@ -110,6 +100,8 @@ export class RolloutRun implements Disposable {
         this.drive();
       } catch (error) {
         this.#options.fault(error);
+        // Else nothing would ever look at it again.
+        this.#sleep(undefined);
       }
     });
   }
@@ -119,7 +111,9 @@ export class RolloutRun implements Disposable {
     this.#isWoken = false;
     if (this.#isOver) return;
     const { clock } = this.#options;
-    this.#lookAtAbsent();
+    this.#turns.lookAtGoing();
+    // Stopped, and killed before that was written of every job.
+    if (typeof this.#progress.over === "object") this.#withholdRest();
     if (clock.now() >= this.fanOut.expiresAt) this.#expire();
     for (;;) {
       const decision = decide(this.#view, clock.now());
@@ -129,6 +123,7 @@ export class RolloutRun implements Disposable {
       }
     }
     this.#tell();
+    if (this.isOver) this.#dropStarts();
     this.#endIfOver();
   }
 
@@ -188,8 +183,8 @@ export class RolloutRun implements Disposable {
     return {
       plan: this.#plan,
       progress: this.#progress,
-      hosts: this.#hosts,
-      checks: this.#checks,
+      hosts: this.#turns.hosts,
+      checks: this.#turns.checks,
       reach: (position) => this.#absence.now(jobs[position]!.host),
       reachOfCheck: (position) => this.#absence.forLong(jobs[position]!.host),
     };
@@ -217,7 +212,7 @@ export class RolloutRun implements Disposable {
     }
     this.#options.starts.begin(batches);
     for (const position of [...begin, ...offline, ...check, ...uncheckable, ...unchecked])
-      this.#look(position);
+      this.#turns.look(position);
     return true;
   }
 
@@ -260,6 +255,11 @@ export class RolloutRun implements Disposable {
     this.#options.starts.withhold(fanOut, job, "stopped", "not_begun", `${why}; nothing ran there`, by);
   }
 
+  /** Nothing more is sent: what was packed for it may hold secrets, and a host that is away may keep it from its end for long. */
+  #dropStarts(): void {
+    for (const each of [this.fanOut, this.check]) if (each !== undefined) this.#options.starts.drop(each);
+  }
+
   #withholdRest(): void {
     for (const fanOut of [this.fanOut, this.check]) {
       for (const job of fanOut?.jobs ?? []) if (job.isQueued) this.#notBegun(fanOut!, job);
@@ -276,6 +276,7 @@ export class RolloutRun implements Disposable {
         this.#options.starts.withhold(fanOut!, job, "failed", "expired", message);
       }
     }
+    this.#dropStarts();
   }
 
   /** Records it, and then does what follows from it. */
@@ -310,55 +311,14 @@ export class RolloutRun implements Disposable {
     });
   }
 
-  /** Takes in how one host and its check stand, and watches the host while that matters. */
-  #look(position: number): void {
-    const job = this.fanOut.jobs[position]!;
-    const check = this.check?.jobs[position];
-    const hasBegun = job.turn !== "rollout";
-    const isOpen = !job.isEnded || (check !== undefined && !check.isEnded);
-    if (hasBegun && isOpen && !this.#isOver) this.#absence.watch(job.host);
-    else this.#absence.unwatch(job.host);
-    this.#hosts[position] = this.#hostTurn(job);
-    if (check !== undefined) this.#checks![position] = this.#checkTurn(check);
-  }
-
-  /** Time passes, and nobody says so. */
-  #lookAtAbsent(): void {
-    for (let position = 0; position < this.#hosts.length; position++) {
-      const turn = this.#hosts[position];
-      const check = this.#checks?.[position];
-      const isGoing = turn === "active" || turn === "stalled" || check === "active" || check === "stalled";
-      if (isGoing) this.#look(position);
-    }
-  }
-
-  #hostTurn(job: Job): HostTurn {
-    if (!job.isEnded) {
-      if (job.isQueued) return job.turn === "host" ? "queued" : "waiting";
-      return this.#isGone(job) ? "stalled" : "active";
-    }
-    if (job.status.state === "completed") return "succeeded";
-    return job.turn === "begun" ? "failed" : "out";
-  }
-
-  #checkTurn(job: Job): CheckTurn {
-    if (job.isQueued) return "waiting";
-    if (!job.isEnded) return this.#isGone(job) ? "stalled" : "active";
-    return job.status.state === "completed" ? "succeeded" : "failed";
-  }
-
-  #isGone({ host }: Job): boolean {
-    this.#absence.watch(host);
-    return this.#absence.forLong(host) === "offline";
-  }
-
   #sleep(wakeAt: number | undefined): void {
     const { clock } = this.#options;
     const now = clock.now();
-    const isQueued = this.#hosts.some((turn) => turn === "waiting" || turn === "queued");
+    const { hosts, checks } = this.#turns;
+    const isQueued = hosts.some((turn) => turn === "waiting" || turn === "queued");
     const due = [
       wakeAt === undefined ? undefined : wakeAt - now,
-      isQueued || this.#checks?.includes("waiting") === true ? this.fanOut.expiresAt - now : undefined,
+      isQueued || checks?.includes("waiting") === true ? this.fanOut.expiresAt - now : undefined,
       this.#absence.nextMs,
     ].filter((delay) => delay !== undefined);
     this.#cancelTimer();
@@ -370,7 +330,7 @@ export class RolloutRun implements Disposable {
   #tell(): void {
     const { state, reason, by, until } = standOf(this.#view);
     // That the last host has had its turn is news for whoever waits for all that will begin by itself.
-    const isLeft = this.#hosts.includes("waiting");
+    const isLeft = this.#turns.hosts.includes("waiting");
     const looks = [state, reason, by, until, this.#progress.stage, isLeft].join();
     if (looks === this.#told) return;
     this.#told = looks;
@@ -384,6 +344,8 @@ export class RolloutRun implements Disposable {
   #end(): void {
     if (this.#isOver) return;
     const { fanOuts, ended } = this.#options;
+    // Whoever follows it waits for this word.
+    this.#tell();
     this.fanOut.rolloutEnded(this.info);
     fanOuts.noteRecord(this.fanOut);
     this[Symbol.dispose]();

@@ -369,3 +369,16 @@ describe("one decision", () => {
     expect(left.state).toBe("done");
   });
 });
+
+test("a decision over thousands of stages asks once of each host whether it is there", () => {
+  const hosts = 5_000;
+  for (const offline of ["skip", "queue"] as const) {
+    const fates = Array.from({ length: hosts }, () => ({ ...job, isOffline: true }));
+    const model = new Model({ batch: { hosts: 1 }, concurrency: { hosts: 1 } }, offline, true, fates);
+    let asked = 0;
+    const reach = (): Reach => (asked++, "offline");
+    const decision = decide({ ...model.view, reach, reachOfCheck: reach }, 0);
+    expect(decision.offline).toHaveLength(hosts);
+    expect(asked).toBe(hosts);
+  }
+});

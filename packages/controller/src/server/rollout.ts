@@ -126,6 +126,12 @@ class Deciding {
   /** As they will stand when this decision is carried out. */
   readonly #hosts: HostTurn[];
   readonly #checks: CheckTurn[] | undefined;
+  // Counted once and kept: ten thousand stages of hosts that are offline may pass in one decision.
+  readonly #counts: Record<HostTurn, number>;
+  /** Checks of hosts that have succeeded, and that have not ended. */
+  #openChecks = 0;
+  /** What stands before this position has had its look in this decision. */
+  #next = 0;
   #progress: RolloutProgress;
   #failures: number;
   #wakeAt: number | undefined;
@@ -142,6 +148,13 @@ class Deciding {
     this.#checks = view.checks === undefined ? undefined : [...view.checks];
     this.#progress = view.progress;
     this.#failures = failuresOf(view);
+    this.#counts = { waiting: 0, queued: 0, active: 0, stalled: 0, succeeded: 0, failed: 0, out: 0 };
+    for (let position = 0; position < this.#hosts.length; position++) {
+      const turn = this.#hosts[position]!;
+      this.#counts[turn]++;
+      const check = this.#checks?.[position];
+      if (turn === "succeeded" && check !== undefined && isOpen(check)) this.#openChecks++;
+    }
     this.#decide();
   }
 
@@ -165,9 +178,10 @@ class Deciding {
       if (pausedBy !== undefined) return;
       if (gate === undefined) {
         this.#beginHosts();
-        if (this.#progress.over !== undefined || !isBegun(this.#hosts, this.#stageEnd)) return;
+        if (this.#progress.over !== undefined || this.#counts.active > 0 || this.#next < this.#stageEnd)
+          return;
         this.#beginChecks();
-        if (this.#progress.over !== undefined || this.#isChecking() || this.#isLast) return;
+        if (this.#progress.over !== undefined || this.#openChecks > 0 || this.#isLast) return;
       }
       if (!this.#passGate()) return;
     }
@@ -181,10 +195,10 @@ class Deciding {
     return this.#progress.stage === this.#view.plan.stageEnds.length - 1;
   }
 
-  #count(turn: HostTurn): number {
-    let count = 0;
-    for (const each of this.#hosts) if (each === turn) count++;
-    return count;
+  #turns(position: number, turn: HostTurn): void {
+    this.#counts[this.#hosts[position]!]--;
+    this.#counts[turn]++;
+    this.#hosts[position] = turn;
   }
 
   #hasFailed(): boolean {
@@ -196,10 +210,8 @@ class Deciding {
 
   /** Nobody is left to have a turn, and nothing runs. What its gates would wait for is of no use to anybody then. */
   #isDone(): boolean {
-    for (const turn of this.#hosts) {
-      if (turn === "waiting" || turn === "queued" || turn === "active") return false;
-    }
-    if (this.#isChecking()) return false;
+    const { waiting, queued, active } = this.#counts;
+    if (waiting + queued + active + this.#openChecks > 0) return false;
     // Of hosts that are away.
     for (const [position, check] of this.#checks?.entries() ?? []) {
       if (check === "waiting") this.#unchecked.push(position);
@@ -208,32 +220,33 @@ class Deciding {
     return true;
   }
 
-  #isChecking(): boolean {
-    const checks = this.#checks;
-    if (checks === undefined) return false;
-    return this.#hosts.some((turn, position) => turn === "succeeded" && isOpen(checks[position]!));
+  #dropChecks(): void {
+    if (this.#checks === undefined) return;
+    for (let position = 0; position < this.#hosts.length; position++) {
+      const turn = this.#hosts[position];
+      if (turn === "failed" || turn === "out") this.#dropCheck(position);
+    }
   }
 
-  #dropChecks(): void {
-    for (const [position, check] of this.#checks?.entries() ?? []) {
-      const turn = this.#hosts[position];
-      if (check !== "waiting" || (turn !== "failed" && turn !== "out")) continue;
-      this.#checks![position] = "failed";
-      this.#unchecked.push(position);
-    }
+  #dropCheck(position: number): void {
+    if (this.#checks?.[position] !== "waiting") return;
+    this.#checks[position] = "failed";
+    this.#unchecked.push(position);
   }
 
   /** In the order of their positions, those from the queue that are back among them. */
   #beginHosts(): void {
     const { plan, reach } = this.#view;
-    const cap = plan.slowStart ? Math.min(plan.concurrency, 1 + this.#count("succeeded")) : plan.concurrency;
-    let places = cap - this.#count("active");
-    for (let position = 0; position < this.#stageEnd && places > 0; position++) {
+    const { active, succeeded } = this.#counts;
+    const cap = plan.slowStart ? Math.min(plan.concurrency, 1 + succeeded) : plan.concurrency;
+    let places = cap - active;
+    for (; this.#next < this.#stageEnd && places > 0; this.#next++) {
+      const position = this.#next;
       const turn = this.#hosts[position];
       if (turn !== "waiting" && turn !== "queued") continue;
       const reached = reach(position);
       if (reached === "connected") {
-        this.#hosts[position] = "active";
+        this.#turns(position, "active");
         this.#begin.push(position);
         places--;
       } else if (turn === "waiting") {
@@ -249,29 +262,30 @@ class Deciding {
     this.#offline.push(position);
     switch (this.#view.plan.offline) {
       case "fail":
-        this.#hosts[position] = "failed";
+        this.#turns(position, "failed");
         this.#failures++;
         break;
       case "skip":
-        this.#hosts[position] = "out";
+        this.#turns(position, "out");
         break;
       case "queue":
-        this.#hosts[position] = "queued";
+        this.#turns(position, "queued");
         return;
     }
-    this.#dropChecks();
+    this.#dropCheck(position);
   }
 
   /** Of every host so far, not of this stage only: one of an earlier stage may have come back late. */
   #beginChecks(): void {
     const checks = this.#checks;
-    if (checks === undefined) return;
+    if (checks === undefined || this.#openChecks === 0) return;
     let places = this.#view.plan.concurrency - checks.filter((check) => check === "active").length;
     for (const [position, turn] of this.#hosts.entries()) {
       if (turn !== "succeeded" || checks[position] !== "waiting") continue;
       const reached = this.#view.reachOfCheck(position);
       if (reached === "offline") {
         checks[position] = "failed";
+        this.#openChecks--;
         this.#uncheckable.push(position);
         this.#failures++;
         if (this.#hasFailed()) return;
@@ -292,6 +306,11 @@ class Deciding {
       return this.#passGate();
     }
     if (gate?.kind === "pause" && this.#now < gate.endsAt) {
+      // Somebody has set the time back: it is not to wait for longer than it was told to.
+      if (gate.endsAt - this.#now > plan.pauseMs) {
+        this.#progress = { ...this.#progress, gate: { kind: "pause", endsAt: this.#now + plan.pauseMs } };
+        return this.#passGate();
+      }
       this.#wakeAt = gate.endsAt;
       return false;
     }

@@ -91,11 +91,23 @@ export class Rollouts implements Disposable {
   stop(fanOut: FanOut, jobs: readonly Job[], by: string): void {
     const { starts } = this.#options;
     const run = this.#runs.get(fanOut.id);
-    if (run !== undefined && isRest(fanOut, jobs)) run.stop(by);
+    if (run !== undefined && isRest(run, jobs)) run.stop(by);
     for (const job of jobs) {
       if (!job.isQueued) continue;
       const message = `stopped by ${by} before it had begun; nothing ran there`;
       starts.withhold(fanOut, job, "stopped", "stopped", message, by);
+    }
+  }
+
+  /** @throws OutpostError `conflict` when this is the check of a roll-out that goes on: it would go on without any */
+  demandNoCheck(fanOut: FanOut): void {
+    for (const run of this.#runs.values()) {
+      if (run.check !== fanOut || run.isOver) continue;
+      throw new OutpostError(
+        ErrorCode.conflict,
+        `${fanOut.title} is the check of ${run.fanOut.title}, whose roll-out goes on; pause, stop or remove that one`,
+        { data: { job: fanOut.id, rollout: run.fanOut.id } },
+      );
     }
   }
 
@@ -115,7 +127,14 @@ export class Rollouts implements Disposable {
     const theirs = [...this.#runs.values(), ...this.#queued.values()].filter(
       ({ fanOut }) => fanOut.owner === operator,
     );
-    for (const { fanOut } of theirs) this.stop(fanOut, fanOut.jobs, by);
+    for (const { fanOut } of theirs) {
+      try {
+        this.stop(fanOut, fanOut.jobs, by);
+      } catch (error) {
+        // The disk is full. Nothing begins until it is not, and then `starts.ts` knows that they are no operator.
+        this.#fault(fanOut, error);
+      }
+    }
   }
 
   [Symbol.dispose](): void {
@@ -123,13 +142,11 @@ export class Rollouts implements Disposable {
   }
 
   #run(fanOut: FanOut, check: FanOut | undefined): RolloutRun {
-    const { log } = this.#options;
     const ended = (): void => {
       this.#runs.delete(fanOut.id);
       for (const each of [fanOut, check]) if (each !== undefined) this.#options.starts.drop(each);
     };
-    const fault = (error: unknown): void =>
-      log.error({ job: fanOut.id, err: error }, "a roll-out has met a fault of ours");
+    const fault = (error: unknown): void => this.#fault(fanOut, error);
     const options = { ...this.#options, startedMs: this.#startedMs, ended, fault };
     const run = new RolloutRun(options, fanOut, fanOut.record.rollout!, check);
     this.#runs.set(fanOut.id, run);
@@ -141,12 +158,18 @@ export class Rollouts implements Disposable {
       this.#queued.delete(fanOut.id);
       this.#options.starts.drop(fanOut);
     };
-    this.#queued.set(fanOut.id, new QueuedStarts({ ...this.#options, ended }, fanOut));
+    const fault = (error: unknown): void => this.#fault(fanOut, error);
+    this.#queued.set(fanOut.id, new QueuedStarts({ ...this.#options, ended, fault }, fanOut));
+  }
+
+  #fault({ id }: FanOut, error: unknown): void {
+    this.#options.log.error({ job: id, err: error }, "what begins later has met a fault");
   }
 
   #going(fanOut: FanOut, what: string): RolloutRun {
     const run = this.#runs.get(fanOut.id);
     if (run !== undefined) return run;
+    this.demandNoCheck(fanOut);
     const { id, title, record } = fanOut;
     const why =
       record.rollout === undefined
@@ -156,8 +179,8 @@ export class Rollouts implements Disposable {
   }
 }
 
-/** No other job of it has not ended. */
-function isRest(fanOut: FanOut, jobs: readonly Job[]): boolean {
+/** These are all of it, or all that has not ended. With a check those that have ended are not through, and it goes on for them. */
+function isRest({ fanOut, check }: RolloutRun, jobs: readonly Job[]): boolean {
   const named = new Set(jobs);
-  return fanOut.jobs.every((job) => job.isEnded || named.has(job));
+  return fanOut.jobs.every((job) => named.has(job) || (check === undefined && job.isEnded));
 }

@@ -1,5 +1,5 @@
 /** What the controller consists of, below its connections; composed here, used by handlers. */
-import type { Clock, JobId } from "@outpost/protocol";
+import type { Clock, JobId, OperatorName, WindowBudget } from "@outpost/protocol";
 import type { Logger } from "pino";
 import type { Audit } from "./audit.ts";
 import { Authorisation } from "./authorisation.ts";
@@ -22,6 +22,7 @@ import { noObserver, type Observer } from "./observer.ts";
 import { Operators } from "./operators.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import { Presence } from "./presence.ts";
+import { inputWindows } from "./receive-input.ts";
 import { Rollouts } from "./rollouts.ts";
 import { Rotation, type RotationOptions } from "./rotation.ts";
 import { Sessions } from "./sessions.ts";
@@ -49,9 +50,12 @@ export interface Services {
   readonly tails: HeldTails;
   readonly dispatch: Dispatch;
   readonly launch: Launch;
+  readonly starts: Starts;
   readonly rollouts: Rollouts;
   readonly store: CollectedStore;
   readonly inputs: InputSpools;
+  /** What may be on its way into them. */
+  readonly inputWindows: WindowBudget;
   readonly observer: Observer;
   readonly clock: Clock;
   readonly settings: ControllerSettings;
@@ -103,7 +107,9 @@ export function composeServices(options: ComposeOptions): Composed {
   const tails = new HeldTails(clock, settings);
   const dispatch = new Dispatch({ bus, fanOuts, tails, observer, clock, settings, log });
   const collector = new Collector({ bus, fanOuts, dispatch, store, observer, clock, settings, log });
-  const starts = new Starts({ authorisation, presence, fanOuts, dispatch, clock, log });
+  const isOperator = (name: string): boolean =>
+    catalogue.operators.byName(name as OperatorName) !== undefined;
+  const starts = new Starts({ authorisation, audit, isOperator, presence, fanOuts, dispatch, clock, log });
   const rollouts = new Rollouts({ bus, fanOuts, starts, clock, settings, log });
   const launch = new Launch({
     bus,
@@ -163,9 +169,11 @@ export function composeServices(options: ComposeOptions): Composed {
       tails,
       dispatch,
       launch,
+      starts,
       rollouts,
       store,
       inputs,
+      inputWindows: inputWindows(),
       observer,
       clock,
       settings,

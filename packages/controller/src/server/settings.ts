@@ -101,6 +101,9 @@ export interface ControllerSettings {
   /** How long an ended fan-out job stays in the catalogue, in milliseconds. As long as hosts keep output at the most.
    * The same holds for an ended session of a host that does not come back. */
   readonly maxFanOutAgeMs: number;
+  /** What ended fan-out jobs ran is kept so that it can be run again: so many bytes of specs, all together, those of the newest.
+   * A thousand of the longest that are kept at all; of a plain command a hundred thousand. */
+  readonly maxKeptSpecsBytes: number;
 }
 
 const minuteMs = 60_000;
@@ -144,4 +147,5 @@ export const defaultControllerSettings: ControllerSettings = {
   sessionWriteBehindMs: 1_000,
   sessionAnswerMs: 15_000,
   maxFanOutAgeMs: 30 * dayMs,
+  maxKeptSpecsBytes: 64 * mebibyte,
 };

@@ -7,7 +7,9 @@
  */
 import { type Clock, ErrorCode, type JobSpec, OutpostError } from "@outpost/protocol";
 import type { Logger } from "pino";
+import type { Audit } from "./audit.ts";
 import type { Authorisation } from "./authorisation.ts";
+import type { HostLink } from "./bus.ts";
 import type { Dispatch, PackedStart } from "./dispatch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { FanOuts } from "./fan-outs.ts";
@@ -18,6 +20,9 @@ import { touchedHost } from "./target-hosts.ts";
 
 export interface StartsOptions {
   readonly authorisation: Authorisation;
+  readonly audit: Pick<Audit, "request">;
+  /** Whether there is an operator of that name. */
+  readonly isOperator: (name: string) => boolean;
   readonly presence: Presence;
   readonly fanOuts: FanOuts;
   readonly dispatch: Dispatch;
@@ -93,21 +98,37 @@ export class Starts {
       fanOuts.flush("synced");
     } catch (error) {
       log.error({ err: error }, "starts that are due could not be recorded, and wait; trying again");
-      clock.after(retryMs, () => this.#record(batches));
+      clock.after(retryMs, () => this.#recordAgain(batches));
       return;
     }
     for (const batch of batches) this.#send(batch);
   }
 
+  #recordAgain(batches: readonly (Batch & Prepared)[]): void {
+    try {
+      this.#record(batches);
+    } catch (error) {
+      this.#options.log.error({ err: error }, "starts that were due have met a fault");
+    }
+  }
+
   #send({ fanOut, jobs, spec, packed }: Batch & Prepared): void {
     const { dispatch } = this.#options;
-    const sent: Job[] = [];
-    for (const job of jobs) {
-      if (job.isEnded || job.waiting !== undefined) continue;
-      if (packed === undefined || spec === undefined) dispatch.secretsLost(fanOut, job);
-      else if (!dispatch.isTooOld(fanOut, job, spec) && this.#isAllowed(fanOut, job, spec)) sent.push(job);
+    const due = jobs.filter((job) => !job.isEnded && job.waiting === undefined);
+    if (packed === undefined || spec === undefined) {
+      for (const job of due) dispatch.secretsLost(fanOut, job);
+      return;
     }
-    if (packed !== undefined) dispatch.start(fanOut, packed, sent);
+    const able = due.filter((job) => !dispatch.isTooOld(fanOut, job, spec));
+    dispatch.start(fanOut, packed, this.#allowed(fanOut, able, spec));
+  }
+
+  /** Sends a start that was begun, and of which its host knows nothing, if it still may be. */
+  again(fanOut: FanOut, job: Job, link: HostLink): void {
+    const spec = specOf(fanOut);
+    if (spec !== undefined && this.#allowed(fanOut, [job], spec).length > 0) {
+      this.#options.dispatch.restart(fanOut, job, link);
+    }
   }
 
   #prepare(fanOut: FanOut): Prepared {
@@ -118,22 +139,67 @@ export class Starts {
     return prepared;
   }
 
-  /** A roll-out may go on for days: what the policy does not allow any more does not begin. What a job in a session may is
-   * its session's affair, and was decided when it was asked for. */
-  #isAllowed(fanOut: FanOut, job: Job, { session, configuration, user }: JobSpec): boolean {
-    const { authorisation, presence, dispatch } = this.#options;
-    if (session !== undefined) return true;
+  /** A roll-out may go on for days: what the policy does not allow any more does not begin, nor anything of somebody who is no
+   * operator any more. Those that are refused have ended. */
+  #allowed(fanOut: FanOut, jobs: readonly Job[], spec: JobSpec): Job[] {
+    const { dispatch, isOperator } = this.#options;
+    const gone = isOperator(fanOut.operator) ? undefined : noOperator(fanOut.operator);
+    const refused: [Job, OutpostError][] = [];
+    const allowed = jobs.filter((job) => {
+      const refusal = gone ?? this.#refusal(fanOut, job, spec);
+      if (refusal !== undefined) refused.push([job, refusal]);
+      return refusal === undefined;
+    });
+    this.#auditRefused(fanOut, refused);
+    for (const [job, { message }] of refused) {
+      dispatch.settle(fanOut, job, "failed", "denied", `${message}; nothing ran there`);
+    }
+    return allowed;
+  }
+
+  /** What a job in a session may is its session's affair, and was decided when it was asked for. */
+  #refusal(fanOut: FanOut, job: Job, { session, configuration, user }: JobSpec): OutpostError | undefined {
+    const { authorisation, presence } = this.#options;
+    if (session !== undefined) return undefined;
     const host = { ...touchedHost(presence, job, undefined), configuration, user };
     try {
       authorisation.authorise({ operator: fanOut.operator, needs: [{ action: "invoke", hosts: [host] }] });
-      return true;
+      return undefined;
     } catch (reason) {
       const error = OutpostError.from(reason);
       if (error.code !== ErrorCode.denied) throw reason;
-      dispatch.settle(fanOut, job, "failed", "denied", `${error.message}; nothing ran there`);
-      return false;
+      return error;
     }
   }
+
+  /** The request's own line says that it was allowed. */
+  #auditRefused(fanOut: FanOut, refused: readonly [Job, OutpostError][]): void {
+    const { audit, log } = this.#options;
+    const [first] = refused;
+    if (first === undefined) return;
+    const [, { message, data }] = first;
+    try {
+      audit.request({
+        action: "invoke",
+        operator: fanOut.operator,
+        decision: "denied",
+        message,
+        ...(typeof data["rule"] === "string" ? { rule: data["rule"] } : {}),
+        hosts: refused.map(([{ hostName }]) => hostName),
+        subject: fanOut.id,
+        what: fanOut.record.command,
+      });
+    } catch (error) {
+      log.error(
+        { job: fanOut.id, err: error },
+        "that starts were refused could not be written to the audit log",
+      );
+    }
+  }
+}
+
+function noOperator(name: string): OutpostError {
+  return new OutpostError(ErrorCode.denied, `${name} is no operator any more`, { data: { operator: name } });
 }
 
 function specOf({ record: { spec } }: FanOut): JobSpec | undefined {

@@ -60,15 +60,22 @@ export function isTrueOf(
   labels: Labels,
   facts: Facts | undefined,
 ): boolean {
-  const values = valuesOf(key, labels, facts);
+  const values = typedValuesOf(key, labels, facts);
   // All hosts but those that `key=value` selects, also those that have no such thing.
   if (comparator === "!=") return !values.some((value) => equals(value, operand));
   if (comparator === "=") return values.some((value) => equals(value, operand));
   return values.some((value) => isOrdered(comparator, order(value, operand)));
 }
 
-/** One, or several where a host has several, or none. */
-function valuesOf(key: string, labels: Labels, facts: Facts | undefined): readonly Value[] {
+/** What a host is by a key, as comparisons see it: one value, several where it has several, or none. */
+export function valuesOf(
+  key: string,
+  { labels, facts }: { readonly labels: Labels; readonly facts?: Facts | undefined },
+): readonly (string | number)[] {
+  return typedValuesOf(key, labels, facts).map(({ value }) => value);
+}
+
+function typedValuesOf(key: string, labels: Labels, facts: Facts | undefined): readonly Value[] {
   if (Object.hasOwn(labels, key)) return [{ kind: "label", value: labels[key]! }];
   if (key.startsWith(labelPrefix)) {
     const label = key.slice(labelPrefix.length);

@@ -79,7 +79,8 @@ function partsOf(text: string): { part: string; offset: number }[] {
     const at = offset + (part === "" ? 0 : given.indexOf(part));
     offset += given.length + 1;
     if (part === "") throw new BadRanges("a number is missing between the brackets", at);
-    return { part: part.replaceAll(/\s*([-/])\s*/g, "$1"), offset: at };
+    // First to one blank: looking for many in front of a sign takes steps by the square of their number.
+    return { part: part.replaceAll(/\s+/g, " ").replaceAll(/ ?([-/]) ?/g, "$1"), offset: at };
   });
 }
 

@@ -355,4 +355,24 @@ describe("any text", () => {
       { numRuns: 5_000 },
     );
   });
+
+  test("is read in about as many steps as it has characters", () => {
+    // By the square of their number, a million blanks would take minutes.
+    const blanks = " ".repeat(1_000_000);
+    expect(parse(`web[1${blanks}-${blanks}3]`, { local: true }).root).toMatchObject({
+      pattern: { count: 3 },
+    });
+    expect(() => parse(`web[1${blanks}3]`, { local: true })).toThrow('"1 3" is no number and no range');
+  });
+});
+
+test.each([
+  ['"?"', "😀", true],
+  ['"??"', "😀", false],
+  [String.raw`"\**"`, "*x", true],
+  [String.raw`"\**"`, "xx", false],
+  [String.raw`"?\?"`, "😀?", true],
+  [String.raw`"\?\*"`, "?*", true],
+])("a label with the value %s: %s", (value, label, expected) => {
+  expect(selects(parse(`label=${value}`), host("a", { label }))).toBe(expected);
 });

@@ -1,11 +1,31 @@
 /** `outpost invoke`. */
-import { defineCommand, flag, under } from "../command.ts";
+import { defineCommand, flag, type Given, under } from "../command.ts";
 import { exitCodesText } from "../exit-codes-text.ts";
 import { jobOptions, jobPositionals, started, startOptions } from "../job-options.ts";
-import { jobOutputOption, renderingOf } from "../job-output-option.ts";
-import { recordsFormat } from "../records-format.ts";
+import { jobOutputOption, recordsFormat, renderingOf } from "../job-output-option.ts";
 import { withClient } from "../with-client.ts";
 import { UsageError } from "../usage-error.ts";
+
+/** Nothing is shown then. @throws UsageError for what says how */
+function checkBackground(
+  options: Given<typeof jobOutputOption>["options"] & { readonly timestamps: boolean },
+): void {
+  const { timestamps, diff, output, "output-dir": directory } = options;
+  const option = timestamps
+    ? "--timestamps"
+    : diff
+      ? "--diff"
+      : directory !== undefined
+        ? "--output-dir"
+        : output === "group" || output === "table"
+          ? `--output ${output}`
+          : undefined;
+  if (option === undefined) return;
+  throw new UsageError(
+    `with --as-job nothing is shown; give ${option} to outpost job receive, which shows it`,
+    "invoke",
+  );
+}
 
 export const invoke = defineCommand({
   name: "invoke",
@@ -57,8 +77,8 @@ export const invoke = defineCommand({
   ],
   epilogue: exitCodesText,
   run: async (given) => {
-    const { timestamps, plan, "as-job": asJob } = given.options;
-    if (asJob && timestamps) throw new UsageError("--timestamps is for `outpost job receive` then", "invoke");
+    const { plan, "as-job": asJob } = given.options;
+    if (asJob) checkBackground(given.options);
     const rendering = renderingOf("invoke", given.options);
     const wanted = await startOptions("invoke", given);
     return withClient(async (client) => {

@@ -24,9 +24,9 @@ export const jobShow = defineCommand({
     const { watch, output, hosts } = options;
     const { showJob, watchJob } = await import("../job-show.ts");
     if (!watch)
-      return withClient(async (client) => showJob(client, await client.job(positionals[0]!), output, hosts));
+      return withClient(async (client) => showJob(await client.job(positionals[0]!), output, hosts));
     const { checkWatch } = await import("../watch-options.ts");
     checkWatch("job show", output);
-    return withClient(async (client) => watchJob(client, await client.job(positionals[0]!), output, hosts));
+    return withClient(async (client) => watchJob(await client.job(positionals[0]!), output, hosts));
   },
 });

@@ -31,7 +31,7 @@ export const jobWait = defineCommand({
       const { reportWait, warnOfPause } = await import("../wait.ts");
       if (output === "text") await warnOfPause(job);
       const result = await job.wait({ any, ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
-      return reportWait(result, output);
+      return reportWait(job, result, output);
     });
   },
 });

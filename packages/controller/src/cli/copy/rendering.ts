@@ -1,6 +1,6 @@
 /** Shows a copy: problems as they come, a status line meanwhile, and what came of it at the end. */
 import { outcomeOf } from "../../client/exit-code.ts";
-import type { Copy, CopyEvent, CopyExitEvent, SummaryEvent } from "../../client/index.ts";
+import type { Copy, CopyEvent, CopyExitEvent, ProblemEvent, SummaryEvent } from "../../client/index.ts";
 import type { OutputFormat } from "../command.ts";
 import { durationText } from "../duration.ts";
 import { bytesText } from "../render/bytes-text.ts";
@@ -16,15 +16,24 @@ export interface CopyRenderingOptions {
   readonly progress: boolean;
 }
 
-/** So many problems of one host are shown; the rest is counted. */
-const maxProblems = 20;
+/** So many problems of one host are shown, or are in the JSON document; the rest is counted. A host may tell of any number. */
+const maxShown = 20;
+const maxInDocument = 1_000;
+/** So much of one is kept, in characters: a path, and why. */
+const maxProblemLength = 5_000;
+
+interface Problems {
+  count: number;
+  /** The first of them, where they are needed at the end. */
+  readonly first: string[];
+}
 
 export class CopyRendering {
   readonly #options: CopyRenderingOptions;
   readonly #beginMs = performance.now();
   readonly #exits: CopyExitEvent[] = [];
   /** By host; those of the files here under the empty name. */
-  readonly #problems = new Map<string, string[]>();
+  readonly #problems = new Map<string, Problems>();
   /** How many bytes each host has, as far as it has told. */
   readonly #bytes = new Map<string, number>();
   readonly #rate = new Rate();
@@ -59,10 +68,10 @@ export class CopyRendering {
     if (this.#options.format === "json")
       await stdout.write(`${jsonText(withIsoTimes(this.#document()), 2)}\n`);
     if (this.#options.format !== "text" || this.#summary === undefined) return;
-    for (const [host, problems] of this.#problems) {
-      const left = problems.length - maxProblems;
+    for (const [host, { count }] of this.#problems) {
+      const left = count - maxShown;
       if (left > 0)
-        await say(`${host === "" ? "" : `${host}: `}${String(left)} more; --output json has them all`);
+        await say(`${host === "" ? "" : `${host}: `}${String(left)} more; --output ndjson has them all`);
     }
     const done = this.#exits.filter((exit) => exit.files > 0 || outcomeOf(exit) === "succeeded");
     if (done.length > 0) await say(await this.#copiedText(done));
@@ -71,13 +80,9 @@ export class CopyRendering {
 
   #note(event: CopyEvent): void {
     switch (event.type) {
-      case "problem": {
-        const key = event.host ?? "";
-        const problems = this.#problems.get(key) ?? [];
-        problems.push(event.message);
-        this.#problems.set(key, problems);
+      case "problem":
+        this.#noteProblem(event);
         break;
-      }
       case "progress":
         this.#bytes.set(event.host, event.bytes);
         break;
@@ -85,6 +90,11 @@ export class CopyRendering {
         this.#exits.push(event);
         this.#bytes.set(event.host, event.bytes);
         break;
+      case "check": {
+        const at = this.#exits.findIndex(({ host }) => host === event.host);
+        if (at !== -1) this.#exits[at] = { ...this.#exits[at]!, failedCheck: event };
+        break;
+      }
       case "summary":
         this.#summary = event;
         break;
@@ -93,9 +103,19 @@ export class CopyRendering {
     }
   }
 
-  async #sayProblem({ host, message }: CopyEvent & { type: "problem" }): Promise<void> {
-    if (this.#problems.get(host ?? "")!.length > maxProblems) return;
-    await say(host === undefined ? message : `${host}: ${message}`);
+  #noteProblem({ host, message }: ProblemEvent): void {
+    const key = host ?? "";
+    const problems = this.#problems.get(key) ?? { count: 0, first: [] };
+    this.#problems.set(key, problems);
+    problems.count++;
+    if (this.#options.format === "json" && problems.count <= maxInDocument)
+      problems.first.push(message.slice(0, maxProblemLength));
+  }
+
+  async #sayProblem({ host, message }: ProblemEvent): Promise<void> {
+    if (this.#problems.get(host ?? "")!.count > maxShown) return;
+    const text = message.slice(0, maxProblemLength);
+    await say(host === undefined ? text : `${host}: ${text}`);
   }
 
   /** `copied 3 files (1.2 MB) to web[1-5] in 2 s`; where hosts differ, in all. */
@@ -114,11 +134,9 @@ export class CopyRendering {
   #document(): object {
     const { type: _type, ...summary } = this.#summary ?? { type: "" };
     const hosts = this.#exits.map(({ type: _exit, job: _job, host, ...end }) => {
-      const problems = this.#problems.get(host) ?? [];
-      return { host, ...end, ...(problems.length === 0 ? {} : { problems }) };
+      return { host, ...end, ...problemsIn(this.#problems.get(host)) };
     });
-    const problems = this.#problems.get("") ?? [];
-    return { job: this.#copy?.job.id, hosts, ...(problems.length === 0 ? {} : { problems }), ...summary };
+    return { job: this.#copy?.job.id, hosts, ...problemsIn(this.#problems.get("")), ...summary };
   }
 
   #statusText(columns: number): string {
@@ -138,4 +156,14 @@ export class CopyRendering {
       columns,
     );
   }
+}
+
+/** In the document. */
+function problemsIn(problems: Problems | undefined): {
+  readonly problems?: readonly string[];
+  readonly moreProblems?: number;
+} {
+  if (problems === undefined) return {};
+  const { count, first } = problems;
+  return { problems: first, ...(count > first.length ? { moreProblems: count - first.length } : {}) };
 }

@@ -8,7 +8,7 @@ import { ExitCode } from "../../client/exit-code.ts";
 import { putCommand } from "../../client/copy.ts";
 import type { Client, Copy, CopyEvent, CopyFromOptions, StartOptions } from "../../client/index.ts";
 import type { OutputFormat } from "../command.ts";
-import { dieOfInterrupt, onInterrupt } from "../interrupts.ts";
+import { dieOfInterrupt, onInterrupt, onTermination } from "../interrupts.ts";
 import { showPlan } from "../plan.ts";
 import { foldedNames } from "../render/names.ts";
 import { say } from "../render/sink.ts";
@@ -32,7 +32,7 @@ export interface CopyOutput {
 
 /** @returns the exit code */
 export async function runCopy(client: Client, wanted: WantedCopy, output: CopyOutput): Promise<number> {
-  const run = new CopyRun(client, wanted, output);
+  const run = new CopyRun(wanted, output);
   using _interrupts = onInterrupt((count) => run.interrupted(count));
   await sayOrder({ command: { kind: "exec", argv: [] }, ...wanted.start });
   const copy = await started(client, wanted);
@@ -78,7 +78,6 @@ async function started(
 }
 
 class CopyRun {
-  readonly #client: Client;
   readonly #wanted: WantedCopy;
   readonly #rendering: CopyRendering;
   readonly #narrates: boolean;
@@ -87,10 +86,10 @@ class CopyRun {
   #copy: Copy | undefined;
   #follower: RolloutFollower | undefined;
   #interrupts = 0;
+  #endedBy: NodeJS.Signals | undefined;
   #exitCode: number = ExitCode.succeeded;
 
-  constructor(client: Client, wanted: WantedCopy, output: CopyOutput) {
-    this.#client = client;
+  constructor(wanted: WantedCopy, output: CopyOutput) {
     this.#wanted = wanted;
     this.#rendering = new CopyRendering(output);
     this.#narrates = output.format === "text";
@@ -104,24 +103,30 @@ class CopyRun {
     if (job.rollout !== undefined) {
       const leave = (): void => this.#leaving.abort();
       this.#follower = new RolloutFollower({
-        client: this.#client,
         job,
         asks: true,
         narrates: this.#narrates,
         leave,
       });
     }
+    // What was under way is removed here, too.
+    using _termination = onTermination((signal) => {
+      this.#endedBy = signal;
+      this.#leaving.abort();
+    });
     this.#rendering.begin(copy);
     try {
       return await this.#events(copy);
     } catch (error) {
       await this.#rendering.finish();
-      if (this.#leaving.signal.aborted) return await this.#left(copy);
+      if (this.#leaving.signal.aborted && this.#endedBy === undefined) return await this.#left(copy);
       if (this.#isDownload)
         await say(
           `nothing is lost: the hosts keep it for outpost copy --resume ${job.id} ${this.#directory}`,
         );
-      throw error;
+      if (this.#endedBy === undefined) throw error;
+      process.kill(process.pid, this.#endedBy);
+      return ExitCode.interrupted;
     } finally {
       this.#follower?.[Symbol.dispose]();
     }
@@ -153,7 +158,6 @@ class CopyRun {
       await this.#note(event);
     }
     await this.#rendering.finish();
-    if (this.#narrates) await this.#follower?.finished();
     if (this.#interrupts === 0) return this.#exitCode;
     // What was stopped is wanted by nobody.
     if (this.#isDownload) await copy.job.remove({ force: true }).catch(() => {});

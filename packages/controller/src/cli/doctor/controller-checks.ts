@@ -1,6 +1,6 @@
 /** The way to the controller, who it is, and what it lets us do. */
 import { type Action, ErrorCode, OutpostError } from "@outpost/protocol";
-import { fold } from "@outpost/protocol/targets";
+import { compareVersions, fold } from "@outpost/protocol/targets";
 import {
   type Answer,
   type Check,
@@ -15,7 +15,6 @@ import {
 } from "@outpost/service/doctor";
 import { connect, version } from "../../client/index.ts";
 import { fingerprints, fingerprintText } from "../render/certificate-text.ts";
-import { compareVersions } from "./compare-versions.ts";
 import type { Patient } from "./patient.ts";
 
 /** How far clocks may be apart before hosts refuse what we have signed, in milliseconds; docs/protocol.md. */

@@ -1,9 +1,8 @@
 /** The hosts, as the controller knows them. */
 import { type HostInfo, OutpostError } from "@outpost/protocol";
-import { fold } from "@outpost/protocol/targets";
+import { compareVersions, fold } from "@outpost/protocol/targets";
 import { type Answer, type Check, ok, problem, warning } from "@outpost/service/doctor";
 import { ageText } from "../duration.ts";
-import { compareVersions } from "./compare-versions.ts";
 import type { Patient } from "./patient.ts";
 
 export function hostChecks(patient: Patient): Check[] {

@@ -2,6 +2,7 @@
  * A row for each host: what it answered on one line, or, where the answers are JSON objects, a column for each of their keys. Of a
  * longer answer the row shows the beginning; such a host's output is not acknowledged, so that nothing is lost by having been cut.
  */
+import { outcomeOf } from "../../client/exit-code.ts";
 import type { ExitEvent, JobEvent, OutEvent } from "../../client/index.ts";
 import { Answer } from "./answer.ts";
 import { endingText } from "./ending.ts";
@@ -56,6 +57,7 @@ export class TableRenderer implements Renderer {
         return;
       case "start":
       case "exit":
+      case "check":
       case "rollout":
         return;
       default:
@@ -144,7 +146,7 @@ function layOut(
   rows: readonly Row[],
   columns: readonly string[],
 ): { readonly head: readonly string[]; readonly cells: readonly (readonly string[])[] } {
-  const hasFailed = rows.some(({ exit }) => !exit.ended || exit.state !== "completed");
+  const hasFailed = rows.some(({ exit }) => outcomeOf(exit) !== "succeeded");
   return {
     head: ["HOST", ...(hasFailed ? ["EXIT"] : []), ...columns.map(printable)],
     cells: rows.map(({ host, exit, values }) => [
@@ -156,7 +158,8 @@ function layOut(
 }
 
 function exitText(exit: ExitEvent): string {
-  const { ended, state, reason, exit: end, queued } = exit;
+  const { ended, state, reason, exit: end, queued, failedCheck } = exit;
+  if (failedCheck !== undefined) return "check failed";
   if (!ended && queued !== undefined) return endingText(exit);
   if (!ended) return state === "pending" ? "no answer" : "still running";
   if (end !== undefined && reason === undefined) return "code" in end ? String(end.code) : end.signal;

@@ -1,10 +1,17 @@
 /** How jobs ended, in words. */
 import type { ExitEvent } from "../../client/index.ts";
 
-type Ending = Pick<ExitEvent, "host" | "state" | "ended" | "exit" | "reason" | "unreachableSince" | "queued">;
+type Ending = Pick<
+  ExitEvent,
+  "host" | "state" | "ended" | "exit" | "reason" | "unreachableSince" | "queued" | "failedCheck"
+>;
+
+const isoTime = /\d{4}-\d\d-\d\dT[\d:.]+Z/;
 
 /** `completed`, `exit code 7`, `ended by SIGKILL`, `timed out`, `cannot start: …`, `unreachable since …`, `running`. */
-export function endingText({ host, state, ended, exit, reason, unreachableSince, queued }: Ending): string {
+export function endingText(ending: Ending): string {
+  const { host, state, ended, exit, reason, unreachableSince, queued, failedCheck } = ending;
+  if (failedCheck !== undefined) return `check failed: ${endingText(failedCheck)}`;
   if (!ended) {
     if (queued !== undefined)
       return queued === "host" ? "offline; waits for the host to come back" : "waits for its turn";
@@ -19,8 +26,8 @@ export function endingText({ host, state, ended, exit, reason, unreachableSince,
     case "start_failed":
       return `cannot start: ${reason.message}`;
     case "host_unreachable":
-      // Who it is stands before it.
-      return `unreachable: ${reason.message.replace(`${host} `, "")}`;
+      // Who it is stands before it; and people have clocks that show local time.
+      return `unreachable: ${reason.message.replace(`${host} `, "").replace(isoTime, (time) => clockText(Date.parse(time)))}`;
     case "expired":
       return `not started: ${reason.message}`;
     case "refused":

@@ -54,6 +54,7 @@ export class GroupRenderer implements Renderer {
         return;
       case "plan":
       case "start":
+      case "check":
       case "rollout":
         return;
       default:
@@ -127,7 +128,7 @@ export class GroupRenderer implements Renderer {
     const paint = (text: string, style: Style): string => (isColored ? styled(text, style) : text);
     const length = names.length + about.length + 1;
     const rule = "-".repeat(Math.max(minRule, Math.min(length, terminalColumns() ?? maxRule, maxRule)));
-    const style = about.includes(` ${succeeded}`) ? "green" : "red";
+    const style = about.includes(` ${succeeded}`) && !about.includes(` ${checkFailed}`) ? "green" : "red";
     const lines = [paint(rule, "dim"), `${paint(names, "bold")} ${paint(about, style)}`, paint(rule, "dim")];
     // What the output before has left switched on is not meant for us.
     await this.#end(sink, `${isColored ? "\u001b[0m" : ""}${lines.join("\n")}`);
@@ -177,6 +178,7 @@ function isOneTerminal(): boolean {
 }
 
 const succeeded = "exit 0";
+const checkFailed = "exit 0, check failed";
 
 /** What keeps hosts apart that have said the same: `exit 3`, `timed out`, `still running`. */
 function endOf(exit: ExitEvent): string {
@@ -186,7 +188,7 @@ function endOf(exit: ExitEvent): string {
     if (unreachableSince !== undefined) return "unreachable";
     return state === "running" ? "still running" : "no answer";
   }
-  if (state === "completed") return succeeded;
+  if (state === "completed") return exit.failedCheck === undefined ? succeeded : checkFailed;
   if (reason === undefined && end !== undefined && "code" in end) return `exit ${String(end.code)}`;
   if (reason?.code === "host_unreachable") return "unreachable; nothing ran there";
   return endingText(exit);

@@ -1,7 +1,7 @@
 import type { HostInfo } from "@outpost/protocol";
 import { factNames } from "@outpost/protocol/targets";
 import { describe, expect, test } from "vitest";
-import { factValue, isFactKey, knownFacts, sizeText } from "./fact-value.ts";
+import { factValue, isFactKey, sizeText } from "./fact-value.ts";
 import { hostCounts } from "./host-state.ts";
 import { hostTable } from "./host-table.ts";
 
@@ -64,7 +64,6 @@ describe("what a host is by a key", () => {
   });
 
   test("the keys are those of target expressions", () => {
-    expect(knownFacts).toEqual(factNames);
     expect(factNames.every(isFactKey)).toBe(true);
   });
 

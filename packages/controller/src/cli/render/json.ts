@@ -40,6 +40,11 @@ export class JsonRenderer implements Renderer {
         if (host !== undefined) host.exit = event;
         break;
       }
+      case "check": {
+        const host = this.#hosts.get(event.host);
+        if (host?.exit !== undefined) host.exit = { ...host.exit, failedCheck: event };
+        break;
+      }
       case "summary":
         this.#summary = event;
         // Here already: what is written when the receive ends is acknowledged by its last word.

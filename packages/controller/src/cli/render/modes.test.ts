@@ -2,7 +2,8 @@
 import type { HostName } from "@outpost/protocol";
 import { describe, expect, test } from "vitest";
 import type { JobEvent } from "../../client/index.ts";
-import { rendererFor, type Renderer, type RendererOptions } from "./renderer.ts";
+import type { Renderer, RendererOptions } from "./renderer.ts";
+import { rendererFor } from "./renderer-for.ts";
 import { type Recorded, recorded } from "./testing/recorded.ts";
 import { syntheticEvents, syntheticJobId as job, type SyntheticAnswer } from "./testing/synthetic.ts";
 

@@ -5,17 +5,20 @@
 import type { JobEvent, OutEvent } from "../../client/index.ts";
 import type { JobStatus } from "./progress/job-status.ts";
 import type { Renderer, RendererOptions } from "./renderer.ts";
-import { stderr } from "./sink.ts";
+import { stderr, stdout } from "./sink.ts";
 
 export class Presentation implements Renderer {
   readonly #inner: Renderer;
-  readonly #options: Pick<RendererOptions, "progress" | "color">;
+  readonly #options: Pick<RendererOptions, "progress" | "color" | "format" | "outputDirectory">;
   #status: JobStatus | undefined;
   #isInterrupted = false;
   /** How many bytes of each stream came too late, by stream and host. */
   readonly #late = new Map<string, number>();
 
-  constructor(inner: Renderer, options: Pick<RendererOptions, "progress" | "color">) {
+  constructor(
+    inner: Renderer,
+    options: Pick<RendererOptions, "progress" | "color" | "format" | "outputDirectory">,
+  ) {
     this.#inner = inner;
     this.#options = options;
   }
@@ -50,8 +53,11 @@ export class Presentation implements Renderer {
   }
 
   async #begin(): Promise<void> {
-    const { progress: isWanted = true, color = "auto" } = this.#options;
+    const { progress: isWanted = true, color = "auto", format, outputDirectory } = this.#options;
     if (!isWanted || !stderr.isTerminal) return;
+    // What `… | grep x` prints there while the job runs comes at any time, and would be garbled by it.
+    const flows = (format === "stream" || format === "ndjson") && outputDirectory === undefined;
+    if (flows && stdout.isPipe) return;
     const { JobStatus } = await import("./progress/job-status.ts");
     this.#status = new JobStatus(color);
   }

@@ -22,7 +22,7 @@ import { jobViewText } from "./job-view.ts";
 import { eventLine, jsonText } from "./plain.ts";
 import { printable, printableLines, printableMessage } from "./printable.ts";
 import { print } from "./records.ts";
-import { rendererFor } from "./renderer.ts";
+import { rendererFor } from "./renderer-for.ts";
 import { sessionTable } from "./session-table.ts";
 import { say, stderr, stdout } from "./sink.ts";
 import { table } from "./table.ts";
@@ -267,6 +267,7 @@ describe("what is written", () => {
       const counts = {
         succeeded: [],
         failed: [],
+        checkFailed: [],
         timedOut: [],
         stopped: [],
         lost: [],

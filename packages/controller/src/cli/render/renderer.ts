@@ -3,8 +3,11 @@
  * and all of them end with the same summary.
  */
 import type { JobEvent, OutEvent } from "../../client/index.ts";
-import type { JobOutputFormat } from "../job-output-option.ts";
 import type { ColorChoice } from "./color.ts";
+
+/** `stream`: as it comes · `group`: equal answers together, at the end · `table`: a row for each host · for programs: `json`, one
+ * document at the end, or `ndjson`, each event a line. */
+export type JobOutputFormat = "stream" | "group" | "table" | "json" | "ndjson";
 
 export interface Renderer {
   /** Resolves when everything of the event that is to be written is written. */
@@ -37,32 +40,4 @@ export interface RendererOptions {
   readonly prefix?: boolean | undefined;
   /** Default `auto`. */
   readonly color?: ColorChoice | undefined;
-}
-
-/** Loads what is needed for it, and no more. */
-export async function rendererFor(options: RendererOptions): Promise<Renderer> {
-  const inner = await modeFor(options);
-  const { Presentation } = await import("./presentation.ts");
-  return new Presentation(inner, options);
-}
-
-async function modeFor(options: RendererOptions): Promise<Renderer> {
-  if (options.outputDirectory !== undefined) {
-    const { DirectoryRenderer } = await import("./output-directory/renderer.ts");
-    return DirectoryRenderer.open(options.outputDirectory, options);
-  }
-  switch (options.format) {
-    case "stream":
-      return new (await import("./text.ts")).TextRenderer(options);
-    case "group":
-      return new (await import("./group.ts")).GroupRenderer(options);
-    case "table":
-      return new (await import("./answer-table.ts")).TableRenderer(options);
-    case "ndjson":
-      return new (await import("./ndjson.ts")).NdjsonRenderer();
-    case "json":
-      return new (await import("./json.ts")).JsonRenderer();
-    default:
-      return options.format satisfies never;
-  }
 }

@@ -1,5 +1,5 @@
 /** Who was asked, who has answered and how, and who has not: what every way of showing an answer ends with. */
-import type { JobId } from "@outpost/protocol";
+import type { JobId, RolloutInfo } from "@outpost/protocol";
 import type { ExitEvent, JobEvent } from "../../client/index.ts";
 import { say } from "./sink.ts";
 import { summaryLines } from "./summary.ts";
@@ -9,6 +9,7 @@ export class RollCall {
   readonly #started = new Set<string>();
   readonly #away = new Map<string, number>();
   #job: JobId | undefined;
+  #rollout: RolloutInfo | undefined;
   #isSaid = false;
 
   note(event: JobEvent): void {
@@ -27,6 +28,14 @@ export class RollCall {
         return;
       case "exit":
         this.#exits.set(event.host, event);
+        return;
+      case "check": {
+        const exit = this.#exits.get(event.host);
+        if (exit !== undefined) this.#exits.set(event.host, { ...exit, failedCheck: event });
+        return;
+      }
+      case "rollout":
+        this.#rollout = event.rollout;
         return;
       default:
         return;
@@ -53,16 +62,24 @@ export class RollCall {
     for (const line of await summaryLines(this.exits)) await say(line);
   }
 
+  /** There are hosts that nobody has asked yet. */
+  get #hasMoreToBegin(): boolean {
+    const { state, waiting = 0 } = this.#rollout ?? {};
+    return waiting > 0 && state !== "done" && state !== "stopped";
+  }
+
   #goesOn(host: string): ExitEvent {
     const since = this.#away.get(host);
+    const hasStarted = this.#started.has(host);
     return {
       type: "exit",
       job: this.#job!,
       // It was in the plan.
       host: host as ExitEvent["host"],
       ended: false,
-      state: this.#started.has(host) ? "running" : "pending",
+      state: hasStarted ? "running" : "pending",
       ...(since === undefined ? {} : { unreachableSince: since }),
+      ...(hasStarted || !this.#hasMoreToBegin ? {} : { queued: "rollout" }),
     };
   }
 }

@@ -3,7 +3,7 @@
  * `process.stdout`, which would make pipes non-blocking for whoever shares them, and copy. A status line on the terminal (the
  * footer) is out of the way of whatever is written there.
  */
-import { write } from "node:fs";
+import { fstatSync, write } from "node:fs";
 import { isatty } from "node:tty";
 import { printableMessage } from "./printable.ts";
 
@@ -43,6 +43,16 @@ export class Sink {
 
   get isTerminal(): boolean {
     return (this.#isTerminal ??= isatty(this.#fd));
+  }
+
+  /** Somebody else reads it, and may show it on our terminal at any time. */
+  get isPipe(): boolean {
+    try {
+      const about = fstatSync(this.#fd);
+      return about.isFIFO() || about.isSocket();
+    } catch {
+      return false;
+    }
   }
 
   /** True when nothing, or a newline, was written last. */

@@ -46,6 +46,20 @@ describe("summary", () => {
     ]);
   });
 
+  test("hosts on which only the check has failed are no successes", async () => {
+    const about = { type: "check", job: "0123456789ab" as JobId, check: "ba9876543210" as JobId } as const;
+    const sick = (host: string): ExitEvent =>
+      exit(host, {
+        failedCheck: { ...about, host: host as HostName, ended: true, state: "failed", exit: { code: 4 } },
+      });
+    const reason = "check failed: exit code 4; what it said: outpost job receive ba9876543210 --keep";
+    expect(await summaryLines([sick("web1")])).toEqual([`web1: ${reason}`]);
+    expect(await summaryLines([sick("web1"), sick("web2"), exit("web3", {})])).toEqual([
+      `web[1-2]: ${reason}`,
+      "3 hosts: 1 succeeded; 2 failed the check (web[1-2])",
+    ]);
+  });
+
   test("what differs from host to host is left out for several", async () => {
     const away = (host: string): ExitEvent => {
       const message = `${host} has no connection to the controller (last seen never); nothing ran there`;

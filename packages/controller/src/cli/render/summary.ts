@@ -14,14 +14,14 @@ const maxExitCodes = 5;
  */
 export async function summaryLines(exits: readonly ExitEvent[]): Promise<string[]> {
   if (exits.length <= 1) {
-    return exits.filter(isToldOf).map((exit) => `${exit.host}: ${endingText(exit)}`);
+    return exits.filter(isToldOf).map((exit) => `${exit.host}: ${endingText(exit)}${adviceOf(exit)}`);
   }
   return [...(await reasonLines(exits)), await countsLine(exits)];
 }
 
 /** It ended badly, or goes on where nobody can see it. */
-function isToldOf({ ended, state, unreachableSince }: ExitEvent): boolean {
-  return ended ? state !== "completed" : unreachableSince !== undefined;
+function isToldOf({ ended, state, unreachableSince, failedCheck }: ExitEvent): boolean {
+  return ended ? state !== "completed" || failedCheck !== undefined : unreachableSince !== undefined;
 }
 
 async function reasonLines(exits: readonly ExitEvent[]): Promise<string[]> {
@@ -31,15 +31,21 @@ async function reasonLines(exits: readonly ExitEvent[]): Promise<string[]> {
     const text = group.length === 1 ? endingText(group[0]!) : shortText(group[0]!);
     // Many unreachable hosts have nothing in common but that, and the counts say it.
     if (group.length > 1 && outcomeOf(group[0]!) === "unreachable") continue;
-    lines.push(`${await foldedNames(group.map(({ host }) => host))}: ${text}`);
+    lines.push(`${await foldedNames(group.map(({ host }) => host))}: ${text}${adviceOf(group[0]!)}`);
   }
   const left = groups.length - maxReasons;
   if (left > 0) lines.push(`${String(left)} more reasons; --output json has them all`);
   return lines;
 }
 
+/** Where there is more to read. */
+function adviceOf({ failedCheck }: ExitEvent): string {
+  return failedCheck === undefined ? "" : `; what it said: outpost job receive ${failedCheck.check} --keep`;
+}
+
 /** There is more to say of it than how it counts. */
 function hasReason(exit: ExitEvent): boolean {
+  if (exit.failedCheck !== undefined) return true;
   const { reason } = exit;
   switch (reason?.code) {
     case undefined:
@@ -79,6 +85,7 @@ async function countsLine(exits: readonly ExitEvent[]): Promise<string> {
 const order: readonly Outcome[] = [
   "succeeded",
   "failed",
+  "checkFailed",
   "timedOut",
   "stopped",
   "lost",
@@ -90,6 +97,7 @@ const order: readonly Outcome[] = [
 ];
 
 const words: Readonly<Record<Exclude<Outcome, "succeeded" | "failed" | "running">, string>> = {
+  checkFailed: "failed the check",
   timedOut: "timed out",
   stopped: "stopped",
   lost: "lost",

@@ -5,7 +5,7 @@
 import type { JobEvent, OutEvent } from "../../client/index.ts";
 import { hasColor, hostColored } from "./color.ts";
 import { LinePrefixer } from "./line-prefixer.ts";
-import { gapText, Notices } from "./notices.ts";
+import type { Notices } from "./notices.ts";
 import { printable } from "./printable.ts";
 import type { Renderer, RendererOptions } from "./renderer.ts";
 import { RollCall } from "./roll-call.ts";
@@ -21,7 +21,8 @@ export class TextRenderer implements Renderer {
   readonly #prefixers = new Map<string, LinePrefixer>();
   readonly #prefixes = new Map<string, Buffer>();
   readonly #rollCall = new RollCall();
-  readonly #notices = new Notices();
+  /** Made for the first one: most commands have none. */
+  #notices: Notices | undefined;
 
   constructor(options: Omit<RendererOptions, "format">) {
     const { timestamps, quiet = false, prefix = true, color = "auto" } = options;
@@ -41,6 +42,7 @@ export class TextRenderer implements Renderer {
         await this.#gap(event);
         return;
       case "notice":
+        this.#notices ??= new (await import("./notices.ts")).Notices();
         await this.#notices.note(event);
         return;
       case "exit":
@@ -51,6 +53,7 @@ export class TextRenderer implements Renderer {
         return;
       case "plan":
       case "start":
+      case "check":
       case "rollout":
         return;
       default:
@@ -64,7 +67,7 @@ export class TextRenderer implements Renderer {
   }
 
   async finish(): Promise<void> {
-    await this.#notices.flush();
+    await this.#notices?.flush();
     for (const key of this.#prefixers.keys()) await this.#flushKey(key);
   }
 
@@ -121,6 +124,7 @@ export class TextRenderer implements Renderer {
   async #gap(event: Extract<JobEvent, { type: "gap" }>): Promise<void> {
     // What an earlier receive has taken is no loss, and nobody asked for it but with --from-start.
     await this.#flush(event.host);
+    const { gapText } = await import("./notices.ts");
     await say(`${event.host}: ${gapText(event)}`);
   }
 }

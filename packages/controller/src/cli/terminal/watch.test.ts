@@ -52,6 +52,14 @@ describe("a picture that is drawn again", () => {
     expect(after).toMatch(/^picture \d+\n$/);
   });
 
+  test("stays as wide as the window is", async () => {
+    const terminal = new FakeTerminal();
+    terminal.size = { columns: 10, rows: 6 };
+    const render = (): Promise<string> => Promise.resolve("short\n0123456789abc");
+    await watch({ terminal, intervalMs: 1, render, isOver: () => true });
+    expect(terminal.raw.split("<given back>")[1]).toBe("short\n0123456789\u001b[0m\n");
+  });
+
   test("is drawn for the window's new size at once, and by a key", async () => {
     const terminal = new FakeTerminal();
     const sizes: string[] = [];

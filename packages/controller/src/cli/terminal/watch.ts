@@ -7,6 +7,7 @@
  */
 import { isatty } from "node:tty";
 import { ErrorCode, OutpostError } from "@outpost/protocol";
+import { isPassing } from "../../client/connection.ts";
 import { durationText } from "../duration.ts";
 import { printable } from "../render/printable.ts";
 import type { Terminal } from "./terminal.ts";
@@ -61,14 +62,6 @@ export function fitHeight(lines: readonly string[], last: string, rows: number):
 /** How long an answer may take until the screen says so, in milliseconds: longer than any that is only slow. */
 const patienceMs = 3_000;
 
-/** A controller that restarts is there again soon. */
-const passing: ReadonlySet<string> = new Set([
-  ErrorCode.controllerUnreachable,
-  ErrorCode.disconnected,
-  ErrorCode.busy,
-  ErrorCode.timeout,
-]);
-
 /** What of a line a window of so many columns shows. Colours take no room. */
 export function clip(line: string, columns: number): string {
   let room = columns;
@@ -80,6 +73,12 @@ export function clip(line: string, columns: number): string {
     shown += piece;
   }
   return shown;
+}
+
+/** As it was drawn; colours that were cut off with the rest end. */
+function fitted(line: string, columns: number): string {
+  const shown = clip(line, columns);
+  return shown === line ? line : `${shown}\u001b[0m`;
 }
 
 /** Characters that take two columns, as far as anybody puts them into names and messages. */
@@ -135,7 +134,11 @@ class Watch {
     }
     // As a program that knows nothing of signals would.
     if (this.#killedBy !== undefined) process.kill(process.pid, this.#killedBy);
-    else if (this.#picture !== "") await this.#terminal.write(`${this.#picture}\n`);
+    else if (this.#picture !== "") {
+      const { columns } = this.#terminal.size;
+      const lines = this.#picture.split("\n").map((line) => fitted(line, columns));
+      await this.#terminal.write(`${lines.join("\n")}\n`);
+    }
     return this.#end ?? "left";
   }
 
@@ -164,9 +167,9 @@ class Watch {
       this.#drawnAt = Date.now();
       await this.#draw();
     } catch (error) {
-      const { code, message } = OutpostError.from(error);
-      if (!passing.has(code)) throw error;
-      await this.#draw(message);
+      const problem = OutpostError.from(error);
+      if (!isPassing(problem)) throw error;
+      await this.#draw(problem.message);
     } finally {
       clearInterval(complain);
     }

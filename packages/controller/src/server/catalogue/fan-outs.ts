@@ -127,6 +127,7 @@ export class FanOutTable {
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #old: StatementSync;
+  readonly #forgetSpecs: StatementSync;
   readonly #insertJob: StatementSync;
   readonly #jobs: StatementSync;
   readonly #job: StatementSync;
@@ -160,6 +161,11 @@ export class FanOutTable {
     this.#delete = sql.prepare("DELETE FROM fanouts WHERE id = ?");
     this.#old = sql.prepare(
       "SELECT id FROM fanouts WHERE finished = 1 AND coalesce(ended_at, created_at) < ?",
+    );
+    this.#forgetSpecs = sql.prepare(
+      `UPDATE fanouts SET spec = NULL WHERE id IN (SELECT id FROM
+       (SELECT id, sum(length(spec)) OVER (ORDER BY created_at DESC, id) AS bytes FROM fanouts
+        WHERE finished = 1 AND spec IS NOT NULL) WHERE bytes > ?)`,
     );
     this.#insertJob = sql.prepare(
       `INSERT INTO jobs (fanout, host, position, host_name, state, status, stdout, stderr, timeline, unread, held, collected,
@@ -263,6 +269,11 @@ export class FanOutTable {
   /** Finished ones that ended before `time`. */
   endedBefore(time: number): JobId[] {
     return (this.#old.all(time) as unknown as { id: JobId }[]).map(({ id }) => id);
+  }
+
+  /** Keeps the specs of the newest finished ones, as many as are `bytes` together. */
+  forgetSpecs(bytes: number): void {
+    this.#forgetSpecs.run(bytes);
   }
 
   /** In the order of the plan. */

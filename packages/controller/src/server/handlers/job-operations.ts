@@ -6,7 +6,6 @@ import {
   type Action,
   commandText,
   ErrorCode,
-  type FanOutStartParams,
   type Handlers,
   type HostName,
   type JobId,
@@ -24,11 +23,11 @@ import { receiveInput } from "../receive-input.ts";
 import { Receive } from "../receive.ts";
 import type { Services } from "../services.ts";
 import { inTurns } from "../turns.ts";
-import { hostsOfSessions, sessionOn } from "../session-targets.ts";
 import { unpackSpec } from "../spec.ts";
-import { selectHosts, touchedHost } from "../target-hosts.ts";
+import { touchedHost } from "../target-hosts.ts";
 import { waitForEnd } from "../wait.ts";
 import type { Asker, Guard, OperatorMethods, Selection } from "./guard.ts";
+import { auditCheck, checkNeeds, newJob } from "./job-start.ts";
 
 type JobOperation = Extract<keyof OperatorMethods, `fanout.${string}`>;
 
@@ -150,7 +149,7 @@ export function jobOperations(
           );
         }
         try {
-          const result = await receiveInput(spool, stream, peer(), call);
+          const result = await receiveInput(spool, stream, peer(), call, services.inputWindows);
           fanOut.inputComplete(result.size);
           fanOuts.noteRecord(fanOut);
           fanOuts.flush("synced");
@@ -284,7 +283,7 @@ export function jobOperations(
         if (spec === undefined) {
           throw new OutpostError(
             ErrorCode.notFound,
-            `what ${fanOut.title} ran is not kept any more: it was more than 64 KiB; start it anew with its command`,
+            `what ${fanOut.title} ran is not kept any more: it was more than 64 KiB, or many have run since; start it anew with its command`,
             { data: { job: fanOut.id } },
           );
         }
@@ -324,6 +323,7 @@ export function jobOperations(
       async run({ fanOut, jobs }, params, { operator }) {
         const { job: id, force, authorization, stopAuthorization, brief } = params;
         const going = jobs.filter((job) => !job.isEnded);
+        rollouts.demandNoCheck(fanOut);
         if (!force && going.length === 0 && rollouts.isGoing(fanOut)) {
           throw new OutpostError(
             ErrorCode.conflict,
@@ -355,94 +355,6 @@ export function jobOperations(
       },
     }),
   };
-}
-
-/**
- * The hosts of a job that is to be started, and what has to be allowed there.
- * @throws OutpostError `invalid_argument` without targets and sessions; as `selectHosts` and `hostsOfSessions`
- */
-function newJob(
-  services: Services,
-  { spec, targets, secrets }: FanOutStartParams,
-): Pick<Selection<Host[]>, "subject" | "hosts" | "also"> {
-  const { session, configuration, user, ...rest } = spec;
-  if (session === undefined) {
-    if (targets === undefined)
-      throw new OutpostError(ErrorCode.invalidArgument, "a job needs targets, or sessions to run in");
-    const hosts = selectHosts(targets, services.presence.hosts());
-    return {
-      subject: hosts,
-      hosts: hosts.map(({ name, labels }) => ({ name, labels, configuration, user })),
-    };
-  }
-  if (secrets !== undefined || configuration !== undefined || user !== undefined) {
-    throw new OutpostError(
-      ErrorCode.invalidArgument,
-      "a job in a session runs as the session does: with its user, its configuration, and no secrets of its own",
-    );
-  }
-  const hosts = hostsOfSessions(services, { ...rest, session }, targets);
-  if (hosts.length === 0)
-    throw new OutpostError(ErrorCode.notFound, "none of the hosts that hold the sessions is there any more");
-  const control = hosts.map(({ id, name, labels }): Touched => {
-    const { operator, configuration: opened } = sessionOn(services.sessions, session.ids, id).status;
-    return { name, labels, owner: operator, configuration: opened };
-  });
-  const run = control.map(({ name, labels, configuration: opened }) => ({
-    name,
-    labels,
-    configuration: opened,
-  }));
-  return { subject: hosts, hosts: run, also: [{ action: "session.control", hosts: control }] };
-}
-
-/**
- * What has to be allowed for the check of a roll-out, on the same hosts.
- * @throws OutpostError `invalid_argument`, `conflict` when it cannot be one
- */
-function checkNeeds({ fanOuts }: Services, params: FanOutStartParams, hosts: readonly Host[]): Need[] {
-  const { job, spec, check } = params;
-  if (spec.retry !== undefined && (spec.input.kind === "stream" || spec.session !== undefined)) {
-    const what = spec.session === undefined ? "reads a stream, which comes once" : "runs in a session";
-    throw new OutpostError(ErrorCode.invalidArgument, `a job that ${what} cannot be retried`);
-  }
-  if (check === undefined) return [];
-  const { session, input, configuration, user } = check.spec;
-  if (session !== undefined || input.kind === "stream") {
-    throw new OutpostError(
-      ErrorCode.invalidArgument,
-      "a check runs in processes of its own, not in a session, and reads no stream",
-    );
-  }
-  if (check.job === job || fanOuts.find(check.job) !== undefined) {
-    throw new OutpostError(ErrorCode.conflict, "a check is a job of its own, and needs an id of its own", {
-      data: { job: check.job },
-    });
-  }
-  const checked = hosts.map(({ name, labels }) => ({ name, labels, configuration, user }));
-  return [{ action: "invoke", hosts: checked }];
-}
-
-/** A check is a request of its own in the audit log. @returns the number of its line */
-function auditCheck(
-  { audit, authorisation }: Services,
-  { check }: FanOutStartParams,
-  operator: string,
-  hosts: readonly Host[],
-): number | undefined {
-  if (check === undefined) return undefined;
-  const { configuration, user, command } = check.spec;
-  const checked = hosts.map(({ name, labels }) => ({ name, labels, configuration, user }));
-  const rule = authorisation.authorise({ operator, needs: [{ action: "invoke", hosts: checked }] });
-  return audit.request({
-    action: "invoke",
-    operator,
-    decision: "allowed",
-    ...(rule === "" ? {} : { rule }),
-    hosts: hosts.map(({ name }) => name),
-    subject: check.job,
-    what: commandText(command),
-  });
 }
 
 /** In the order of the plan, those behind the job of that host. @throws OutpostError `not_found` */

@@ -2,45 +2,32 @@
  * What the controller answers to an operator about sessions: `select` says which hosts, `run` passes it on to them. Whose a
  * session is may differ from host to host: who opened it there is what counts.
  */
-import {
-  type agentMethods,
-  ErrorCode,
-  type Handlers,
-  type HostName,
-  OutpostError,
-  type Params,
-  type Result,
-  type SessionId,
-  type SessionInfo,
-  type SessionOutcome,
-  type SessionsListParams,
-  type ViewerId,
-  type ViewerRole,
+import type {
+  agentMethods,
+  Handlers,
+  Params,
+  Result,
+  SessionInfo,
+  SessionOutcome,
+  ViewerRole,
 } from "@outpost/protocol";
-import { compareNames } from "@outpost/protocol/targets";
-import { notAllowed, type Touched } from "../authorisation.ts";
 import { firstPage } from "../page.ts";
 import type { Host } from "../presence.ts";
 import { askHost } from "../reach.ts";
 import type { Services } from "../services.ts";
 import { openSessions } from "../session-open.ts";
+import { behind, byPlace, newestFirst } from "../session-order.ts";
 import { outcomes } from "../session-outcomes.ts";
 import { refreshSessions } from "../session-refresh.ts";
 import { relayAttach, relayRead } from "../session-relay.ts";
-import { resolveSession, unknownSession } from "../session-resolve.ts";
-import { byHostName, type HostSession, sessionInfo } from "../session.ts";
+import { resolveSession } from "../session-resolve.ts";
+import { type HostSession, sessionInfo } from "../session.ts";
 import { waitForSessions } from "../session-wait.ts";
-import { hostNamed, selectHosts, touchedHost } from "../target-hosts.ts";
-import type { Asker, Guard, OperatorMethods, Selection, Trail } from "./guard.ts";
+import { selectHosts } from "../target-hosts.ts";
+import type { Guard, OperatorMethods, Trail } from "./guard.ts";
+import { sessionSelection } from "./session-selection.ts";
 
 type SessionOperation = Extract<keyof OperatorMethods, `session.${string}`>;
-
-/** A viewer of a session on one host. */
-interface ViewerParams {
-  readonly host: HostName;
-  readonly session: SessionId;
-  readonly viewer: ViewerId;
-}
 
 export function sessionOperations(
   services: Services,
@@ -49,51 +36,8 @@ export function sessionOperations(
   const { presence, sessions, bus, observer, clock, settings } = services;
   const timeoutMs = settings.sessionAnswerMs;
 
-  const mayList =
-    (asker: Asker) =>
-    (session: HostSession): boolean =>
-      asker.may("session.list", touchedHost(presence, session, session.status.operator));
-  /** A session on hosts that are there, whether they hold it or not. */
-  const onHosts = (id: SessionId, hosts: Host[]): Selection<Host[]> => {
-    const owners = hosts.map((host) => sessions.ownerOf(id, host.id));
-    const touched = hosts.map(({ name, labels }, index): Touched => ({ name, labels, owner: owners[index] }));
-    return { subject: hosts, hosts: touched, about: id, title: title(id, owners) };
-  };
-  /** Sessions of one id as they are known, on hosts that may be there no more. */
-  const known = (id: SessionId, found: HostSession[]): Selection<HostSession[]> => {
-    const hosts = found.map((each) => touchedHost(presence, each, each.status.operator));
-    const owners = found.map(({ status }) => status.operator);
-    return { subject: found, hosts, about: id, title: title(id, owners) };
-  };
-  const oneHost = ({ host: name, session }: { host: HostName; session: SessionId }): Selection<Host> => {
-    const host = hostNamed(name, presence);
-    return { ...onHosts(session, [host]), subject: host };
-  };
-  const someHosts = (id: SessionId, names: readonly HostName[] | undefined): Selection<Host[]> =>
-    onHosts(
-      id,
-      names === undefined
-        ? sessions.of(id).flatMap(({ host }) => presence.host(host) ?? [])
-        : names.map((name) => hostNamed(name, presence)),
-    );
-  const viewerOf = ({ host, session, viewer }: ViewerParams) => {
-    const found = sessions.find(session, hostNamed(host, presence).id);
-    return found?.status.viewers.find((each) => each.viewer === viewer);
-  };
-  /** A terminal is its operator's: what it may, and how large it is, nobody else says. */
-  const ownViewer = (params: ViewerParams, asker: Asker): Selection<Host> => {
-    const selected = oneHost(params);
-    const whose = viewerOf(params)?.operator ?? asker.operator;
-    if (whose === asker.operator) return selected;
-    throw notAllowed({
-      operator: asker.operator,
-      action: "session.control",
-      hosts: [params.host],
-      title: selected.title,
-      rule: "owner",
-      reason: `that terminal is ${whose}'s`,
-    });
-  };
+  const { mayList, known, oneHost, someHosts, viewerOf, ownViewer, sessionsOn, refuseTakenId } =
+    sessionSelection(services);
   /** What the host answers and needs nothing of us. The casts join what TypeScript keeps apart: `K` is one method. */
   const passOn =
     <K extends "session.resize" | "session.role" | "session.acknowledge">(method: K) =>
@@ -102,42 +46,6 @@ export function sessionOperations(
       await askHost(bus, host, (link) => link.request<K>(method, asked, { timeoutMs }));
       return {} as Result<OperatorMethods, K>;
     };
-  const sessionsOn = (id: SessionId, names: readonly HostName[] | undefined): HostSession[] => {
-    const all = sessions.of(id);
-    if (all.length === 0) throw unknownSession(id);
-    if (names === undefined) return all;
-    return names.map((name) => {
-      const session = all.find(({ hostName }) => hostName === name);
-      if (session !== undefined) return session;
-      throw new OutpostError(ErrorCode.notFound, `the session ${id} is not on ${name}`, {
-        data: { session: id, host: name },
-      });
-    });
-  };
-  /** The sessions of one id are one operator's: what is asked of the id is asked of all of them. */
-  const refuseTakenId = (id: SessionId, asker: Asker): void => {
-    const others = sessions.of(id).filter(({ status }) => status.operator !== asker.operator);
-    if (others.length === 0) return;
-    const whose = title(
-      id,
-      others.map(({ status }) => status.operator),
-    );
-    if (others.every(mayList(asker))) {
-      throw new OutpostError(
-        ErrorCode.conflict,
-        `there is ${whose} already; a new session needs an id of its own`,
-        { data: { session: id } },
-      );
-    }
-    throw notAllowed({
-      operator: asker.operator,
-      action: "session.open",
-      hosts: others.map(({ hostName }) => hostName),
-      title: whose,
-      rule: "owner",
-      reason: "somebody else's session has this id",
-    });
-  };
   const infos = (selected: readonly HostSession[]): SessionInfo[] =>
     selected.map((session) => session.info(bus));
 
@@ -314,12 +222,6 @@ function actionOf(role: ViewerRole): "session.control" | "session.watch" {
   return role === "control" ? "session.control" : "session.watch";
 }
 
-/** For people: the session with whose it is. */
-function title(id: SessionId, owners: readonly (string | undefined)[]): string {
-  const whose = [...new Set(owners.filter((owner) => owner !== undefined))];
-  return whose.length === 0 ? `the session ${id}` : `the session ${id} of ${whose.join(" and ")}`;
-}
-
 /** Tells the trail which hosts have failed. */
 function noted(hosts: SessionOutcome[], trail: Trail): SessionOutcome[] {
   for (const { host, error } of hosts) {
@@ -330,33 +232,4 @@ function noted(hosts: SessionOutcome[], trail: Trail): SessionOutcome[] {
 
 function count(trail: Trail, bytes: number): void {
   trail.bytes = (trail.bytes ?? 0) + bytes;
-}
-
-/** By host, and then by id: an order in which each keeps its place. */
-function byPlace(found: readonly HostSession[]): HostSession[] {
-  return [...found].sort(
-    (left, right) => compareNames(left.hostName, right.hostName) || compareIds(left.id, right.id),
-  );
-}
-
-function behind(found: HostSession[], after: SessionsListParams["after"]): HostSession[] {
-  if (after === undefined) return found;
-  const { host, session } = after;
-  return found.filter(({ hostName, id }) => (compareNames(hostName, host) || compareIds(id, session)) > 0);
-}
-
-function compareIds(left: SessionId, right: SessionId): number {
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
-/** Sessions that were opened together stay together, their hosts in order. */
-function newestFirst(found: readonly HostSession[]): HostSession[] {
-  const openedAt = new Map<SessionId, number>();
-  for (const { id, status } of found) openedAt.set(id, Math.max(openedAt.get(id) ?? 0, status.createdAt));
-  return [...found].sort(
-    (left, right) =>
-      openedAt.get(right.id)! - openedAt.get(left.id)! ||
-      compareIds(left.id, right.id) ||
-      byHostName(left, right),
-  );
 }

@@ -60,9 +60,13 @@ export class MetricsListener implements AsyncDisposable {
   }
 }
 
-function checkLoopback(address: string): void {
+function isLoopback(address: string): boolean {
   const family = isIP(address);
-  if (family !== 0 && loopback.check(address, family === 6 ? "ipv6" : "ipv4")) return;
+  return family !== 0 && loopback.check(address, family === 6 ? "ipv6" : "ipv4");
+}
+
+function checkLoopback(address: string): void {
+  if (isLoopback(address)) return;
   throw new OutpostError(
     ErrorCode.invalidArgument,
     `metrics are served in the clear and without a question who asks, so only at a loopback address (127.0.0.1, ::1), not at ${address}. ` +
@@ -80,6 +84,9 @@ async function answer(
     response.writeHead(status, { "Content-Type": type });
     response.end(text);
   };
+  // A page in a browser on this machine can have a name of its own point here, and ask as if we were its server.
+  if (!isOurs(request.headers.host))
+    return say(403, "text/plain", "ask by a loopback address, or as localhost\n");
   if (request.method !== "GET" && request.method !== "HEAD") return say(405, "text/plain", "GET only\n");
   if ((request.url ?? "").split("?", 1)[0] !== "/metrics") {
     return say(404, "text/plain", "the metrics are at /metrics\n");
@@ -89,6 +96,13 @@ async function answer(
   } catch (error) {
     say(500, "text/plain", `${OutpostError.from(error).message}\n`);
   }
+}
+
+/** @param host with or without a port; browsers always say one */
+function isOurs(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return name.toLowerCase() === "localhost" || isLoopback(name);
 }
 
 function listenError(where: string, error: NodeJS.ErrnoException): OutpostError {

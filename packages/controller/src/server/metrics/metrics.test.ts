@@ -138,6 +138,18 @@ describe("in the clear", () => {
     ).rejects.toMatchObject({ code: "conflict" });
   });
 
+  test("a page of another name that points here is told nothing", async () => {
+    const metrics = new ControllerMetrics("1");
+    await using listener = await MetricsListener.listen(metrics, { host: "127.0.0.1", port: 0 });
+    const named = async (host: string) => (await get(listener.port, "/metrics", "GET", host)).status;
+    for (const host of ["evil.example", "evil.example:80", "127.0.0.1.evil.example:80", "10.0.0.1"]) {
+      expect(await named(host), host).toBe(403);
+    }
+    for (const host of ["localhost", "LOCALHOST:9464", "127.0.0.1:80", "[::1]:9464"]) {
+      expect(await named(host), host).toBe(200);
+    }
+  });
+
   test.each(["0.0.0.0", "::", "10.0.0.1", "192.168.1.1", "fe80::1", "example.com", "127.0.0.1.example.com"])(
     "not at %s, and what else there is is said",
     async (host) => {
@@ -215,9 +227,10 @@ interface Answer {
   readonly text: string;
 }
 
-function get(port: number, path: string, method = "GET"): Promise<Answer> {
+function get(port: number, path: string, method = "GET", name?: string): Promise<Answer> {
+  const headers = name === undefined ? {} : { host: name };
   return new Promise((resolve, reject) => {
-    request({ port, host: "127.0.0.1", path, method }, (response) => answerOf(response, resolve))
+    request({ port, host: "127.0.0.1", path, method, headers }, (response) => answerOf(response, resolve))
       .on("error", reject)
       .end();
   });

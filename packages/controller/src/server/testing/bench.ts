@@ -196,7 +196,13 @@ export class Bench implements AsyncDisposable {
 
   /** @param name the operator's */
   async client(name = "alice"): Promise<OperatorClient> {
-    const operator = { id: newOperatorId(), name: v.parse(OperatorName, name) };
+    const { catalogue } = this.services;
+    const known = catalogue.operators.byName(v.parse(OperatorName, name));
+    const operator = known ?? { id: newOperatorId(), name: v.parse(OperatorName, name) };
+    if (known === undefined) {
+      const signedIn = { createdAt: 1, invitedUntil: 0, key: name, signedInAt: 1 };
+      catalogue.transaction("unsynced", () => catalogue.operators.insert({ ...operator, ...signedIn }));
+    }
     const link = memoryLink();
     const peer: Peer<typeof controllerOperatorMethods, typeof operatorMethods> = new Peer(link.sockets[0], {
       local: controllerOperatorMethods,

@@ -16,7 +16,7 @@ const ownFile =
 /** Lists of hosts by how they came out; the first three are always there. */
 const lists: readonly { readonly name: string; readonly of: readonly Outcome[]; readonly always?: true }[] = [
   { name: "hosts.ok", of: ["succeeded"], always: true },
-  { name: "hosts.failed", of: ["failed", "timedOut", "stopped", "lost"], always: true },
+  { name: "hosts.failed", of: ["failed", "checkFailed", "timedOut", "stopped", "lost"], always: true },
   { name: "hosts.unreachable", of: ["unreachable"], always: true },
   { name: "hosts.skipped", of: ["skipped"] },
   { name: "hosts.not-begun", of: ["notBegun"] },

@@ -5,7 +5,7 @@ import type { HostName, JobId } from "@outpost/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { JobEvent } from "../../../client/index.ts";
 import { summarise } from "../../../client/summary.ts";
-import { rendererFor } from "../renderer.ts";
+import { rendererFor } from "../renderer-for.ts";
 import { type Recorded, recorded } from "../testing/recorded.ts";
 import { names, syntheticEvents, syntheticJobId, type SyntheticAnswer } from "../testing/synthetic.ts";
 

@@ -53,6 +53,7 @@ export class DirectoryRenderer implements Renderer {
         return;
       case "start":
       case "exit":
+      case "check":
       case "rollout":
         return;
       default:

@@ -61,6 +61,8 @@ describe("the line", () => {
     expect(progressText(rolling, { columns: 200, ...plain })).toContain(
       "stage 2/5  paused: confirm  to come 20  ok 40",
     );
+    const begun = progress(60, (at) => (at < 40 ? 0 : at < 50 ? "running" : "silent"), paused);
+    expect(progressText(begun, { columns: 200, ...plain })).toContain("to come 10  ok 40  running 10");
     const stopped: RolloutInfo = { ...paused, state: "stopped", reason: "operator", by: "ada\u001b[2J" };
     const text = progressText(
       progress(60, () => "silent", stopped),

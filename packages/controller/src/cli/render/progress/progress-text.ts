@@ -1,5 +1,4 @@
 /** The status line of a job: `outpost  ━━━━╸────  613/1000  ok 590  failed 12  unreachable 11  running 387  212/s  ETA 2s`. */
-import type { RolloutInfo } from "@outpost/protocol";
 import { type Style, styled } from "../color.ts";
 import { printable } from "../printable.ts";
 import type { Progress } from "./progress.ts";
@@ -26,7 +25,7 @@ export function progressText(progress: Progress, { columns, color, unicode }: Pr
   const all: Part[] = [
     { text: "outpost", goes: 9 },
     { text: shares, style: "bold", goes: 0 },
-    ...rolloutParts(progress.rollout),
+    ...rolloutParts(progress),
     { text: `ok ${String(progress.count("succeeded"))}`, style: "green", goes: 4 },
     ...part(progress.failed, "failed", 1, "red"),
     ...part(progress.unreachable, "unreachable", 2, "yellow"),
@@ -52,15 +51,15 @@ function part(count: number, name: string, goes: number, style?: Style): Part[] 
 }
 
 /** `stage 2/5`, `paused`, `waiting (check)`. */
-function rolloutParts(rollout: RolloutInfo | undefined): Part[] {
+function rolloutParts({ rollout, toCome }: Progress): Part[] {
   if (rollout === undefined) return [];
-  const { state, reason, by, stage, stages, waiting } = rollout;
+  const { state, reason, by, stage, stages } = rollout;
   const why = reason === "operator" && by !== undefined ? `by ${printable(by)}` : reason?.replace("_", " ");
   const stands = why === undefined ? state : `${state}: ${why}`;
   return [
     ...(stages > 1 ? [{ text: `stage ${String(stage)}/${String(stages)}`, goes: 5 }] : []),
     ...(state === "running" || state === "done" ? [] : [{ text: stands, style: "yellow", goes: 1 } as const]),
-    ...part(waiting, "to come", 6),
+    ...part(toCome, "to come", 6),
   ];
 }
 

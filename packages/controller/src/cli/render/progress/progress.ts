@@ -51,6 +51,8 @@ export class Progress {
       case "rollout":
         this.rollout = event.rollout;
         return;
+      // The roll-out's own count of failures has it.
+      case "check":
       case "out":
       case "gap":
       case "summary":
@@ -67,6 +69,11 @@ export class Progress {
   /** How many have begun and not ended, and can be reached. */
   get running(): number {
     return this.#running.size - [...this.#away].filter((host) => this.#running.has(host)).length;
+  }
+
+  /** How many have not begun. Counted here: of a roll-out is told when it changes, and not when each host begins. */
+  get toCome(): number {
+    return this.hosts - this.done - this.#running.size;
   }
 
   /** Of those that have not ended, how many cannot be reached; and those that could not be from the beginning. */

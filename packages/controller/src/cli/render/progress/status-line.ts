@@ -6,6 +6,7 @@
  *                          a write  ┘ (erased before it, drawn again behind it)
  */
 import { writeSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { type Footer, setFooter, stderr, stdout } from "../sink.ts";
 
 /** How often it is drawn at most, in milliseconds. */
@@ -62,6 +63,7 @@ export class StatusLine implements Footer {
     // It alone keeps nobody waiting.
     this.#timer.unref();
     process.once("exit", this.#onExit);
+    process.once("SIGTERM", this.#onTerminate);
   }
 
   around(write: () => Promise<void>, endsLine: boolean): Promise<void> {
@@ -86,6 +88,7 @@ export class StatusLine implements Footer {
     this.#isClosed = true;
     clearInterval(this.#timer);
     process.off("exit", this.#onExit);
+    process.off("SIGTERM", this.#onTerminate);
     await this.hide().catch(() => {});
     setFooter(undefined);
   }
@@ -115,6 +118,11 @@ export class StatusLine implements Footer {
     await stderr.writeBelow(`${before}${begin}${text}${end}`);
   }
 
+  /** As without us, but for what would stay on the screen. */
+  readonly #onTerminate = (signal: NodeJS.Signals): void => {
+    void Promise.race([this.close(), setTimeout(partingMs)]).then(() => process.kill(process.pid, signal));
+  };
+
   /** Somebody ends the process without having closed it. */
   readonly #onExit = (): void => {
     if (this.#shown === "") return;
@@ -125,6 +133,9 @@ export class StatusLine implements Footer {
     }
   };
 }
+
+/** How long it may take to go when the process is to end, in milliseconds: a terminal that is stopped never lets it. */
+const partingMs = 100;
 
 /** Asked each time: terminals change. Only of a terminal: for a pipe it would change the pipe. */
 function columns(): number {

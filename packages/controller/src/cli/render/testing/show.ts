@@ -5,7 +5,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import type { JobEvent } from "../../../client/index.ts";
-import { rendererFor, type RendererOptions } from "../renderer.ts";
+import type { RendererOptions } from "../renderer.ts";
+import { rendererFor } from "../renderer-for.ts";
 import { stdout } from "../sink.ts";
 import { names, randomFrom, syntheticEvents, syntheticJobId, type SyntheticAnswer } from "./synthetic.ts";
 
