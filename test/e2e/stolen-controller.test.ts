@@ -149,4 +149,8 @@ test("a stolen controller is not every host", async () => {
   expect(held.stdout.toString()).toMatch(/"running"/);
   const received = await run("job", "receive", "said");
   expect(received.stdout.toString()).toBe("secret\n");
+  // Nobody else ends it any more.
+  const id = counting.stdout.toString().trim();
+  expect(await playground.outpostAgent("web1", ["job", "stop", id])).toMatchObject({ exitCode: 0 });
+  expect(await playground.outpostAgent("web1", ["job", "wait", id])).toMatchObject({ exitCode: 143 });
 });
