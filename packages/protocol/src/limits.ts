@@ -51,6 +51,9 @@ export const maxScriptBytes = 1024 * 1024;
 /** Unsent bytes on a socket above which a stream's sender waits, in bytes. */
 export const socketHighWaterBytes = 1024 * 1024;
 
+/** The longest target expression, in characters. It travels to every host that it is for. */
+export const maxExpressionLength = 64 * 1024;
+
 /** How long unsent bytes may sit without any progress before the connection is given up, in milliseconds. */
 export const writeDeadlineMs = 30_000;
 

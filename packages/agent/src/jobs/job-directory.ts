@@ -208,32 +208,23 @@ export class JobDirectory {
     return readSmallFile(join(this.path, "received.json"), Received);
   }
 
-  /** How often a job that is retried was run so far. */
-  countRuns(): number {
-    try {
-      const file = openJobFile(this.file("exit"), "r");
-      try {
-        return countRuns(readHead(file, maxExitBytes));
-      } finally {
-        closeSync(file);
-      }
-    } catch {
-      return 1;
-    }
-  }
-
-  /** The exit record, and when it was written, in milliseconds since 1970. One that is no regular file is damaged. */
-  readExit(): { readonly record: ExitRecord; readonly at: number } {
+  /**
+   * The exit record, when it was written, in milliseconds since 1970, and how often a job that is retried was run so far. One
+   * that is no regular file is damaged.
+   */
+  readExit(): { readonly record: ExitRecord; readonly at: number; readonly runs: number } {
     let file: number;
     try {
       file = openJobFile(this.file("exit"), "r");
     } catch (error) {
-      return { record: { kind: isReplaced(error) ? "damaged" : "empty" }, at: 0 };
+      return { record: { kind: isReplaced(error) ? "damaged" : "empty" }, at: 0, runs: 1 };
     }
     try {
+      const content = readHead(file, maxExitBytes);
       return {
-        record: parseExitRecord(readHead(file, maxExitBytes)),
+        record: parseExitRecord(content),
         at: Math.floor(extentOf(fstatSync(file)).timeMs),
+        runs: countRuns(content),
       };
     } finally {
       closeSync(file);

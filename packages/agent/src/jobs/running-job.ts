@@ -236,7 +236,7 @@ export class RunningJob implements WatchedJob {
     const { spec } = this.#options;
     if (spec.retry === undefined || this.#phase !== "main") return false;
     const before = this.job.attempts;
-    this.job.attempts = this.directory.countRuns();
+    this.job.attempts = this.directory.readExit().runs;
     return this.job.attempts !== before;
   }
 

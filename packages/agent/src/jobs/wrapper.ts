@@ -4,6 +4,12 @@
  */
 import { oomReset } from "../platform/index.ts";
 
+/** Before the traps. bash is silent about signals in POSIX mode, and only bash may be given this: dash would exit. */
+const loud = "case $BASH_VERSION in ?*) set +o posix;; esac; ";
+
+/** The main process, and what the wrapper waits for. */
+const run = `(${oomReset()}exec "$@" 2>&3 3>&-); `;
+
 /**
  * - The wrapper's own standard error is the `exit` file; the job's is passed as descriptor 3.
  * - The traps are handlers, not ignores, so the main process has the default actions again, while signals to the whole
@@ -11,12 +17,9 @@ import { oomReset } from "../platform/index.ts";
  * - `(exec "$@")`: never a builtin or function of the shell. No `--`: dash takes it for the program's name.
  * - Where the agent is spared when memory runs out, its wrapper is, too, and the job is not.
  * - A shell says "Killed" and the like on its standard error when a signal ended the command. So that line stands in
- *   the exit file before the record, and tells a signal from an exit code of 128 + n (see exit-record.ts). bash is
- *   silent in POSIX mode, hence `set +o posix`, which only bash may be given: dash would exit.
+ *   the exit file before the record, and tells a signal from an exit code of 128 + n (see exit-record.ts).
  */
-export const wrapperScript =
-  "case $BASH_VERSION in ?*) set +o posix;; esac; trap : HUP INT QUIT TERM; " +
-  `(${oomReset()}exec "$@" 2>&3 3>&-); echo "exit $?" >&2`;
+export const wrapperScript = `${loud}trap : HUP INT QUIT TERM; ${run}echo "exit $?" >&2`;
 
 /**
  * The same for a job that is retried: its first two arguments say how often, and how many seconds after each end. A line for
@@ -24,8 +27,7 @@ export const wrapperScript =
  * `sleep` is the one external command: it runs only where a run has failed.
  */
 export const retryingScript =
-  "case $BASH_VERSION in ?*) set +o posix;; esac; s=; trap s=1 HUP INT QUIT TERM; n=$1; d=$2; shift 2; while :; do " +
-  `(${oomReset()}exec "$@" 2>&3 3>&-); r=$?; ` +
+  `${loud}s=; trap s=1 HUP INT QUIT TERM; n=$1; d=$2; shift 2; while :; do ${run}r=$?; ` +
   'case $r:$n:$s in 0:* | *:0:* | *:1) break;; esac; n=$((n - 1)); echo "again $r" >&2; ' +
   'sleep "$d" 2>/dev/null 3>&-; case $s in 1) break;; esac; done; echo "exit $r" >&2';
 

@@ -5,7 +5,13 @@
  * A request that is sent again is signed again, because a host takes a nonce once. Two are not: a start and an opening are
  * known by their ids, and their one authorization says the same however often it arrives.
  */
-import type { Authorization, Params, controllerOperatorMethods, HostName } from "@outpost/protocol";
+import {
+  type Authorization,
+  type controllerOperatorMethods,
+  type HostName,
+  limits,
+  type Params,
+} from "@outpost/protocol";
 import type { SignOptions } from "@outpost/access/signing";
 
 type Methods = typeof controllerOperatorMethods;
@@ -201,13 +207,12 @@ export function signedRemoval(
   return { ...params, authorization };
 }
 
-/** The longest expression that may be signed, in characters, and its most terms. */
-const maxExpressionLength = 64 * 1024;
+/** The most terms of an expression that may be signed. */
 const maxTerms = 10_000;
 
 /** These hosts; with more than an expression may name, every host that has the subject. */
 function expression(hosts: readonly string[] | undefined): string | undefined {
   if (hosts === undefined || hosts.length === 0 || hosts.length > maxTerms) return undefined;
   const text = hosts.join(",");
-  return text.length > maxExpressionLength ? undefined : text;
+  return text.length > limits.maxExpressionLength ? undefined : text;
 }

@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { OperatorName } from "../ids.ts";
+import { maxExpressionLength } from "../limits.ts";
 import { Bytes, Time } from "./stream.ts";
 
 /** What somebody may be allowed to do. Policies, audit logs and statements use these words. */
@@ -60,7 +61,7 @@ export const Statement = v.object({
   /** The job or session that it is about. */
   subject: v.string(),
   /** A target expression; a host that it does not select MUST refuse. Absent: every host that has the subject. */
-  targets: v.optional(v.pipe(v.string(), v.maxLength(64 * 1024))),
+  targets: v.optional(v.pipe(v.string(), v.maxLength(maxExpressionLength))),
   /** SHA-256 of what else is bound, written as a statement is: for each action `docs/protocol.md` says what. */
   digest: Bytes(32),
   issuedAt: Time,

@@ -409,7 +409,7 @@ export const FanOutStartParams = v.object({
   job: JobId,
   /** A target expression, e.g. `web1,web2` or `role=web`. Absent: the hosts of `spec.session`. With both, the hosts
    * that are in both; each must hold exactly one of the sessions. */
-  targets: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024))),
+  targets: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(limits.maxExpressionLength))),
   spec: JobSpec,
   name: v.optional(JobName),
   mode: OutputMode,

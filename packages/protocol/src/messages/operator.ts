@@ -1,6 +1,7 @@
 /** Operators: who may use the controller, what the policy lets them do, and what they did. */
 import * as v from "valibot";
 import { ConfigurationName, HostName, OperatorId, OperatorName, UserName } from "../ids.ts";
+import { maxExpressionLength } from "../limits.ts";
 import { Action } from "./authorization.ts";
 import { Offset, Time } from "./stream.ts";
 
@@ -55,7 +56,7 @@ export const PolicyExplainParams = v.object({
   as: v.optional(OperatorName),
   action: Action,
   /** Default all hosts; an action that is about no host ignores it. */
-  targets: v.optional(v.pipe(v.string(), v.maxLength(64 * 1024))),
+  targets: v.optional(v.pipe(v.string(), v.maxLength(maxExpressionLength))),
   configuration: v.optional(ConfigurationName),
   user: v.optional(UserName),
   /** Whose job or session it is; default nobody's. */

@@ -369,7 +369,7 @@ export const SessionInfo = v.object({
 export const SessionsOpenParams = v.object({
   session: SessionId,
   /** A target expression. */
-  targets: v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024)),
+  targets: v.pipe(v.string(), v.minLength(1), v.maxLength(limits.maxExpressionLength)),
   spec: SessionSpec,
   authorization: v.optional(Authorization),
 });

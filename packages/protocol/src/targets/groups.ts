@@ -3,8 +3,9 @@
  * is signed or sent.
  */
 import { ErrorCode, OutpostError } from "../errors.ts";
+import { maxExpressionLength } from "../limits.ts";
 import { tooLarge } from "./malformed.ts";
-import { maxExpressionLength, parse } from "./parser.ts";
+import { parse } from "./parser.ts";
 import { type GroupNode, leaves, type Node, type Targets } from "./syntax.ts";
 
 /** Groups of groups of groups …: deeper is a mistake. */

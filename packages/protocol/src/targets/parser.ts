@@ -1,4 +1,5 @@
 /** From text to a target expression, or to the place where it cannot be read. The grammar stands in `syntax.ts`. */
+import { maxExpressionLength } from "../limits.ts";
 import { pointless } from "./comparison.ts";
 import { malformed, tooLarge } from "./malformed.ts";
 import { NamePattern } from "./name-pattern.ts";
@@ -6,8 +7,6 @@ import { isBare, Operand } from "./operand.ts";
 import { BadRanges } from "./ranges.ts";
 import { type Comparator, leaves, type Node, type SetOperator, type Targets } from "./syntax.ts";
 
-/** The longest expression, in characters. It travels to every host that it is for. */
-export const maxExpressionLength = 64 * 1024;
 /** The most names, patterns and comparisons. */
 const maxItems = 10_000;
 /** The most patterns with `*` or `?`, comparisons and negations: each is looked at for each host. */

@@ -2,6 +2,7 @@
  * The way from here to the controller, each step by itself. Nothing of it disturbs an agent that is connected: a second hello would
  * take its place, so there is none.
  */
+import { clockSkewMs } from "@outpost/access";
 import {
   controllerEnrolmentMethods,
   enrolmentMethods,
@@ -25,9 +26,6 @@ import {
 import { fingerprintsOf, fingerprintText } from "../../trust.ts";
 import { software } from "../../version.ts";
 import type { Patient } from "./patient.ts";
-
-/** How far clocks may be apart before what operators have signed is refused here, in milliseconds; docs/protocol.md. */
-const clockToleranceMs = 5 * 60 * 1000;
 
 export function reachChecks(patient: Patient): Check[] {
   const reach = () => ({
@@ -97,7 +95,7 @@ async function clock({ config, credentials }: Patient): Promise<Answer> {
     );
     const offsetMs = time - (askedAt + Date.now()) / 2;
     await peer.close("only looking");
-    return clockAnswer(offsetMs, clockToleranceMs, "the controller's");
+    return clockAnswer(offsetMs, clockSkewMs, "the controller's");
   } catch (reason) {
     return skipped(`the controller does not tell the time: ${OutpostError.from(reason).message}`);
   }

@@ -1,4 +1,5 @@
 /** The way to the controller, who it is, and what it lets us do. */
+import { clockSkewMs } from "@outpost/access";
 import { type Action, ErrorCode, OutpostError } from "@outpost/protocol";
 import { compareVersions, fold } from "@outpost/protocol/targets";
 import {
@@ -16,9 +17,6 @@ import {
 import { connect, version } from "../../client/index.ts";
 import { fingerprints, fingerprintText } from "../render/certificate-text.ts";
 import type { Patient } from "./patient.ts";
-
-/** How far clocks may be apart before hosts refuse what we have signed, in milliseconds; docs/protocol.md. */
-const clockToleranceMs = 5 * 60 * 1000;
 
 export function controllerChecks(patient: Patient): Check[] {
   const reach = () => ({
@@ -88,7 +86,7 @@ function helloAdvice(code: ErrorCode, name: string): string {
 
 function clock({ client }: Patient): Answer {
   const { clockOffsetMs } = client.administration.controller!;
-  return clockAnswer(clockOffsetMs, clockToleranceMs, "the controller's");
+  return clockAnswer(clockOffsetMs, clockSkewMs, "the controller's");
 }
 
 function versions({ client }: Patient): Answer {
